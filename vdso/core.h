@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The block of state, and what the core does with it.
+ *
+ * Everything the core knows is in one struct pvc_core, passed first to every
+ * function: no globals, no TLS, no libc, no relocation. The same code runs in
+ * the library, in the shim, in an image that stands in for the kernel's vDSO,
+ * and inside a bare guest. A block of zeros is valid: it forwards every call to
+ * the kernel by system call, so that a call that comes before anybody has
+ * attached a page is answered all the same.
+ *
+ * Everything here is async-signal-safe and never waits for another thread.
+ */
+#ifndef PVC_CORE_H
+#define PVC_CORE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "latch.h"
+#include "reader.h"
+
+#define PVC_NSEC_PER_SEC 1000000000ull
+#define PVC_CACHE_LINE 64
+
+/* clockid_t values of the Linux ABI (include/uapi/linux/time.h) */
+enum {
+	PVC_CLOCK_REALTIME = 0,
+	PVC_CLOCK_MONOTONIC = 1,
+	PVC_CLOCK_MONOTONIC_RAW = 4,
+	PVC_CLOCK_BOOTTIME = 7,
+	PVC_CLOCK_TAI = 11,
+};
+
+#define PVC_IDS 16 /* ids beyond are forwarded */
+
+/* The clocks that we compute ourselves. */
+#define PVC_OURS                                                                                   \
+	(1u << PVC_CLOCK_REALTIME | 1u << PVC_CLOCK_MONOTONIC | 1u << PVC_CLOCK_MONOTONIC_RAW |    \
+	 1u << PVC_CLOCK_BOOTTIME | 1u << PVC_CLOCK_TAI)
+
+pvc_inline bool pvc_is_ours(int id)
+{
+	return (unsigned)id < PVC_IDS && PVC_OURS >> id & 1;
+}
+
+enum pvc_mode {
+	PVC_MODE_KERNEL = 0,    /* forward everything */
+	PVC_MODE_STABLE = 1,    /* all entries agree: the TSC itself is the input */
+	PVC_MODE_PERCPU = 2,    /* own entry, clamped: pvclock ns are the input */
+	PVC_MODE_STABLE_NS = 3, /* stable, but a tick is a ns or more: see PVC_X_NS */
+};
+
+/*
+ * Lines run on an input x: the TSC, or pvclock ns where the TSC is not one
+ * clock for all CPUs or ticks too slowly for a 0.64 rate. Pvclock ns are
+ * counted in halves, so that their rate is near 1/2, and the top bit is set,
+ * so that no TSC ever falls inside a line that runs on ns or the other way.
+ */
+#define PVC_X_NS(ns) (1ull << 63 | (ns) << 1)
+#define PVC_X_IS_NS(x) ((x) >> 63)
+#define PVC_X_NS_RATE (1ull << 63)
+
+/* Why the mode is what it is; the words are in lib/attach/reason.c. */
+enum pvc_reason {
+	PVC_WHY_NOT_ATTACHED = 0,
+	PVC_WHY_ASKED,        /* PVCLOCK_MODE or the caller chose it */
+	PVC_WHY_STABLE,       /* STABLE set, entries agree */
+	PVC_WHY_UNSTABLE,     /* STABLE clear, entries per CPU */
+	PVC_WHY_NO_MAPS,      /* /proc/self/maps cannot be read */
+	PVC_WHY_NO_PAGE,      /* no candidate in the maps */
+	PVC_WHY_DEAD_PAGE,    /* candidates, but the kernel never enabled them */
+	PVC_WHY_NONSENSE,     /* readable, but no hypervisor wrote it */
+	PVC_WHY_DISAGREE,     /* entries differ although STABLE */
+	PVC_WHY_ONE_ENTRY,    /* unstable, and CPUs without an entry */
+	PVC_WHY_NO_TSC,       /* prctl forbids reading the TSC */
+	PVC_WHY_NO_RDTSCP,    /* per-CPU reads need it */
+	PVC_WHY_CONFIDENTIAL, /* the host is not trusted, and it writes the page */
+	PVC_WHY_RATE,         /* the page's rate is not the kernel's */
+	PVC_WHY_BUSY,         /* an entry stayed in mid-update */
+	PVC_WHY_NOT_STABLE,   /* mode stable asked for, STABLE clear */
+	PVC_WHYS,
+};
+
+struct pvc_timespec {
+	int64_t sec;
+	int64_t nsec;
+};
+
+/*
+ * A straight piece of one clock: for inputs x in [x0, x0 + expiry)
+ *
+ *   ns(x) = sec * 10^9 + nsec + ((x - x0) * mult >> 64)
+ *
+ * and nowhere else. That end is hard, and is what makes the clock monotonic
+ * without a shared maximum: what a clock says is a function of x alone, and a
+ * later piece starts after every x of the earlier ones, no lower than their
+ * ends. A thread that was preempted with an old piece in its hands still
+ * returns what that piece says for its x.
+ *
+ * The rest is what the discipline carries from one piece to the next. It lies
+ * in the same slot, so that a successor is computed from one consistent
+ * predecessor, and publishing the clock publishes its history.
+ */
+struct pvc_line {
+	uint64_t x0;
+	uint64_t expiry; /* in x; 0: says nothing, or nothing more */
+	uint64_t mult;   /* ns per x, 0.64: the slope that readers use */
+	uint64_t sec;
+	uint64_t nsec;
+	uint64_t frac;   /* of a ns, 0.64: kept, so that nothing leaks */
+	uint64_t rate;   /* ns per x, 0.64: the estimate */
+	uint64_t span;   /* the expiry it was published with */
+	uint64_t cut;    /* ended early: no reader was further than this past the end */
+	uint64_t period; /* the next one's span, as far as agreement allows */
+	/* The kernel's clock at x0 less our start, in 32.32 ns: no less, no more */
+	uint64_t least, most;
+	/* The kernel's clock lay in [ns, ns + width] at x, three times: */
+	uint64_t last_x, last_ns, last_width; /* the newest sample */
+	uint64_t base_x, base_ns, base_width; /* where the rate is measured from */
+	uint64_t next_x, next_ns, next_width; /* what becomes the base after it */
+	uint64_t narrow;                      /* ns: the width that brackets have at best here */
+	uint64_t reserved[10];
+};
+
+#define PVC_LINE_WORDS (sizeof(struct pvc_line) / sizeof(uint64_t))
+
+/* The same in shared memory: every word atomic. */
+struct pvc_slot {
+	_Atomic uint64_t word[PVC_LINE_WORDS];
+};
+
+#define PVC_WORD(field) (offsetof(struct pvc_line, field) / sizeof(uint64_t))
+
+/* An entry's parameters, cached: what pvclock_now computes with. */
+struct pvc_now_slot {
+	_Atomic uint64_t tsc_timestamp, system_time, mul_shift;
+	_Atomic uint64_t floor; /* ns: what the parameters before these reached */
+	_Atomic uint64_t ended; /* kept only to be compared with */
+	uint64_t pad[3];
+};
+
+/* The kernel's own answers: the vDSO's entry points, or NULL for the call. */
+struct pvc_kernel {
+	long (*clock_gettime)(long id, struct pvc_timespec *ts);
+	long (*clock_getres)(long id, struct pvc_timespec *ts);
+	long (*gettimeofday)(void *tv, void *tz);
+	long (*time)(int64_t *t);
+};
+
+/* Counters move only off the fast path. */
+struct pvc_counters {
+	_Atomic uint64_t kernel_reads;   /* samples and fallbacks */
+	_Atomic uint64_t anchors;        /* lines published */
+	_Atomic uint64_t lost_races;     /* lines computed but not published */
+	_Atomic uint64_t fallbacks;      /* calls the kernel had to answer */
+	_Atomic uint64_t version_moves;  /* an entry's version moved */
+	_Atomic uint64_t param_changes;  /* ... and its values with it */
+	_Atomic uint64_t unstable_edges; /* STABLE was cleared */
+	_Atomic uint64_t stopped;        /* GUEST_STOPPED seen in a moved entry */
+	_Atomic uint64_t restarts;       /* pvclock ns started lower, bridged */
+	_Atomic uint64_t steps;          /* REALTIME or TAI was set */
+	_Atomic uint64_t outside;        /* samples outside of what the line said */
+	_Atomic uint64_t busy;           /* reads given up in mid-update */
+};
+
+struct pvc_core {
+	/* Read by every call, written by attach and by changes of mode. */
+	_Atomic uint32_t fast; /* mode stable, and RDTSCP */
+	_Atomic uint32_t mode;
+	uint32_t order;   /* enum pvc_order */
+	pvc_entry *entry; /* those of CPUs 0..count-1 are in use */
+	uint32_t count;
+	_Atomic uint32_t cpu_mask; /* CPU -> witness entry; 0: entry 0 for all */
+	uint32_t may_percpu;       /* if STABLE is cleared: per CPU, or the kernel */
+	int32_t rseq_cpu;          /* where glibc's rseq cpu_id is, from fs; 0: nowhere */
+	struct pvc_kernel kernel;
+
+	/*
+	 * The latch of each clock's line, by clock id: finding it takes one load,
+	 * and the TSC waits for the loads before it. Ids that are not ours stay 0.
+	 */
+	_Atomic uint64_t current[PVC_IDS] __attribute__((aligned(PVC_CACHE_LINE)));
+
+	/*
+	 * The version of each entry under which the lines are good. Wider than
+	 * a version, so that "not yet looked at" equals none of them.
+	 */
+	_Atomic uint64_t seen[PVCLOCK_PAGE_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
+
+	/* Off the fast path. */
+	_Atomic uint64_t rate __attribute__((aligned(PVC_CACHE_LINE))); /* page's, ns per x */
+	uint64_t resync_ns;
+	/* Thread scope: where this thread's last value is. NULL: process. */
+	_Atomic uint64_t *(*thread_last)(void);
+	_Atomic uint32_t reason;
+	_Atomic uint32_t proved;
+	_Atomic uint32_t misproved;
+	_Atomic uint32_t generation;  /* moves with every change of the source */
+	_Atomic uint64_t line_busy;   /* of slot[] */
+	_Atomic uint64_t now_current; /* the latch of now[] */
+	_Atomic uint64_t now_busy;
+	/* No value below this was or will be returned; rises outside of lines. */
+	_Atomic uint64_t floor[PVC_IDS];
+	struct pvc_counters count_of;
+
+	/* The clamp, alone on its line: every per-CPU reader writes it. */
+	_Atomic uint64_t last __attribute__((aligned(PVC_CACHE_LINE)));
+	_Atomic uint64_t bias __attribute__((aligned(PVC_CACHE_LINE))); /* over restarts */
+
+	struct pvc_now_slot now[PVC_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
+	struct pvc_slot slot[PVC_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
+};
+
+#define PVC_UNSEEN (1ull << 32)
+
+_Static_assert(sizeof(struct pvc_line) == sizeof(struct pvc_slot), "a slot holds a line");
+_Static_assert(sizeof(struct pvc_slot) == 1 << PVC_SLOT_SHIFT, "slot bits are an offset");
+_Static_assert(sizeof(struct pvc_core) % PVC_CACHE_LINE == 0, "whole cache lines");
+
+#define PVC_INTERNAL __attribute__((visibility("hidden")))
+
+pvc_inline void pvc_count(_Atomic uint64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* Word by word: an assignment may become a call of memcpy, which is not there. */
+static inline void pvc_line_copy(struct pvc_line *to, const struct pvc_line *from)
+{
+	const uint64_t *f = (const uint64_t *)from;
+	uint64_t *t = (uint64_t *)to;
+	unsigned i;
+
+	for (i = 0; i < PVC_LINE_WORDS; i++)
+		t[i] = f[i];
+}
+
+/* Raises *to to at least value. Bounded: who loses loses to a larger one. */
+static inline void pvc_raise(_Atomic uint64_t *to, uint64_t value)
+{
+	uint64_t old = atomic_load_explicit(to, memory_order_relaxed);
+
+	while (old < value && !atomic_compare_exchange_weak_explicit(
+				      to, &old, value, memory_order_acq_rel, memory_order_relaxed))
+		;
+}
+
+/* source.c: the page as an input, and what to do when it changes */
+struct pvc_input {
+	uint64_t x;
+	uint32_t generation;
+};
+
+/* False: the page cannot be read now, ask the kernel. */
+PVC_INTERNAL bool pvc_source_input(struct pvc_core *b, struct pvc_input *in);
+/* Hypervisor ns, not going back within the scope. */
+PVC_INTERNAL bool pvc_source_now(struct pvc_core *b, uint64_t *ns);
+/* One consistent reading of this CPU's entry, not clamped. */
+PVC_INTERNAL enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r);
+/* The attached page goes into service; b->entry and what describes it are set. */
+PVC_INTERNAL void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why);
+/* Out of service, for good: the kernel answers from here on. */
+PVC_INTERNAL void pvc_source_stop(struct pvc_core *b, enum pvc_reason why);
+
+/* discipline.c: from one line to the next; pure functions */
+struct pvc_sample {
+	uint64_t x1, x2; /* the input before and after the kernel's read */
+	uint64_t ns;     /* what the kernel said in between */
+};
+
+enum pvc_agreement {
+	PVC_INSIDE,  /* the line said what the kernel says */
+	PVC_OUTSIDE, /* it did not: its rate or phase was off */
+	PVC_SET,     /* the clock was set, and is followed */
+};
+
+struct pvc_rules {
+	bool settable;   /* follows the kernel back as well */
+	uint64_t rate;   /* the page's, ns per x, 0.64 */
+	uint64_t resync; /* the longest span, in x */
+	uint64_t floor;  /* ns */
+};
+
+PVC_INTERNAL enum pvc_agreement pvc_discipline(const struct pvc_line *old,
+                                               const struct pvc_sample *s,
+                                               const struct pvc_rules *rules,
+                                               struct pvc_line *line);
+PVC_INTERNAL void pvc_discipline_begin(const struct pvc_sample *s, uint64_t rate,
+                                       struct pvc_line *line);
+/* ns that no reader of the line can have passed by input x */
+PVC_INTERNAL uint64_t pvc_line_reach(const struct pvc_line *line, uint64_t x);
+/* x in which about this many ns pass */
+PVC_INTERNAL uint64_t pvc_ns_to_x(uint64_t ns, uint64_t rate);
+
+/* gettime.c: the calls; the fast path is in gettime.h */
+PVC_INTERNAL int pvc_gettime_slow(struct pvc_core *b, int id, struct pvc_timespec *ts);
+PVC_INTERNAL int pvc_getres(struct pvc_core *b, int id, struct pvc_timespec *ts);
+PVC_INTERNAL int64_t pvc_time(struct pvc_core *b, int64_t *t);
+PVC_INTERNAL int pvc_gettimeofday(struct pvc_core *b, void *tv, void *tz);
+/* No reader uses the clock's line from here on; its successor starts past it. */
+PVC_INTERNAL void pvc_clock_end(struct pvc_core *b, int id, uint64_t cut);
+
+#endif /* PVC_CORE_H */

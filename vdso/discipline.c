@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * From one line to the next: how our clocks stay with the kernel's.
+ *
+ * A sample is (x1, kernel, x2): the kernel's clock, whose value was ns at some
+ * instant in between, lies in [ns, ns + bracket] at x2. So does it lie in the
+ * interval that the last line had for it, carried on to x2 and widened by what
+ * the rate leaves open. Both are true, so their intersection is; and it is much
+ * narrower than one bracket, most of whose width is a cold cache's on one side.
+ * A new line starts in its middle, but never below what a reader may have been
+ * told: then it starts there, and runs slower until the kernel has come level.
+ * An empty intersection means that the kernel's rate has changed or its clock
+ * was set: the sample alone counts, and lines are short until they hold again.
+ *
+ * The rate starts as the page's own, and is moved only when a baseline of 0.2
+ * to 0.4 s proves it wrong: only as far as the brackets at its two ends demand.
+ *
+ * Pure functions of their arguments: the tests hand them any kernel they like.
+ */
+#include "core.h"
+
+#define NS_FIRST_SPAN 50000ull   /* until rate and phase have shown to hold */
+#define NS_BASELINE 200000000ull /* brackets of 50 ns then bound it to 0.25 ppm */
+#define NS_NARROW 1000ull        /* a bracket whose middle means something */
+#define X_LONGEST (1ull << 31)   /* of a span: the fast path reckons in 32 bits */
+#define NS_WIGGLE 4ull           /* the kernel's own steps of rate, tick by tick */
+#define NS_SLACK 1000ull         /* what phase error alone can explain */
+
+/* Nanoseconds, 64.64 */
+typedef pvc_u128 fix;
+
+static fix fix_ns(uint64_t ns)
+{
+	return (fix)ns << 64;
+}
+
+static fix line_start(const struct pvc_line *line)
+{
+	return fix_ns(line->sec * PVC_NSEC_PER_SEC + line->nsec) | line->frac;
+}
+
+static fix line_at(const struct pvc_line *line, uint64_t delta)
+{
+	return line_start(line) + (fix)delta * line->mult;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t pvc_ns_to_x(uint64_t ns, uint64_t rate)
+{
+	return pvc_div128(ns, 0, rate);
+}
+
+/*
+ * Lines that ran out ended at their span. Those that were ended early were read
+ * no further than shortly past the x at which somebody found them so; where x
+ * cannot be compared (another input, a TSC that went back), their span is all
+ * that is known.
+ */
+static uint64_t line_reach_delta(const struct pvc_line *line, uint64_t x)
+{
+	uint64_t delta = x - line->x0;
+
+	if (line->expiry || (int64_t)delta < 0 || delta >= line->span ||
+	    line->cut >= line->span - delta)
+		return line->span;
+	return delta + line->cut;
+}
+
+uint64_t pvc_line_reach(const struct pvc_line *line, uint64_t x)
+{
+	return (uint64_t)(line_at(line, line_reach_delta(line, x)) >> 64);
+}
+
+/* Where the line would be at x, had it not ended. */
+static fix line_predict(const struct pvc_line *line, uint64_t x)
+{
+	uint64_t delta = x - line->x0;
+
+	if (delta <= line->span)
+		return line_at(line, delta);
+	return line_at(line, line->span) + (fix)(delta - line->span) * line->rate;
+}
+
+/* Upper end of the bracket; the kernel counts whole ns, our rate is not exact. */
+static uint64_t sample_width(const struct pvc_sample *s, uint64_t rate)
+{
+	uint64_t ns = pvc_mulhi(s->x2 - s->x1, rate);
+
+	return ns + (ns >> 9) + 2;
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+struct range {
+	uint64_t low, high;
+};
+
+/* The rates that both ends of the baseline allow. */
+static struct range rates(const struct pvc_line *line, const struct pvc_sample *s, uint64_t width)
+{
+	struct range r = {0, UINT64_MAX};
+	uint64_t dx = s->x2 - line->base_x;
+
+	if ((int64_t)dx <= 0 || s->ns < line->base_ns)
+		return r;
+	r.high = pvc_div128(s->ns + width - line->base_ns, 0, dx);
+	if (s->ns > line->base_ns + line->base_width)
+		r.low = pvc_div128(s->ns - line->base_ns - line->base_width, 0, dx);
+	return r;
+}
+
+/* A tick set 10 % off and a slew on top is the most that a kernel does. */
+static uint64_t possible(uint64_t rate, uint64_t page_rate)
+{
+	return clamp(rate, page_rate - page_rate / 8, page_rate + page_rate / 8);
+}
+
+static void set_base(struct pvc_line *line, const struct pvc_sample *s, uint64_t width)
+{
+	line->base_x = s->x2;
+	line->base_ns = s->ns;
+	line->base_width = width;
+	line->next_x = line->next_ns = line->next_width = 0;
+}
+
+static void set_next(struct pvc_line *line, const struct pvc_sample *s, uint64_t width)
+{
+	line->next_x = s->x2;
+	line->next_ns = s->ns;
+	line->next_width = width;
+}
+
+/* Keeps the baseline between one and two NS_BASELINE long. */
+static void move_base(struct pvc_line *line, const struct pvc_sample *s, uint64_t width)
+{
+	uint64_t length = pvc_ns_to_x(NS_BASELINE, line->rate);
+
+	if (!line->next_x) {
+		if (s->x2 - line->base_x >= length)
+			set_next(line, s, width);
+	} else if (s->x2 - line->next_x >= length) {
+		line->base_x = line->next_x;
+		line->base_ns = line->next_ns;
+		line->base_width = line->next_width;
+		set_next(line, s, width);
+	}
+}
+
+/* A start that is only measured from: it says nothing until it is proved. */
+void pvc_discipline_begin(const struct pvc_sample *s, uint64_t rate, struct pvc_line *line)
+{
+	uint64_t width = sample_width(s, rate);
+	uint64_t *word = (uint64_t *)line;
+	unsigned i;
+
+	for (i = 0; i < PVC_LINE_WORDS; i++)
+		word[i] = 0;
+	line->rate = rate;
+	set_base(line, s, width);
+	line->last_x = s->x2;
+	line->last_ns = s->ns;
+	line->last_width = width;
+}
+
+/* What is known of the kernel's clock at one x. */
+struct interval {
+	fix low, high;
+};
+
+static uint64_t offset_of(fix to, fix from)
+{
+	return to >= from ? (uint64_t)((to - from) >> 32) : -(uint64_t)((from - to) >> 32);
+}
+
+static fix offset_from(fix from, uint64_t offset)
+{
+	return (int64_t)offset >= 0 ? from + ((fix)offset << 32) : from - ((fix)-offset << 32);
+}
+
+static fix middle(struct interval i)
+{
+	return i.low + (i.high - i.low) / 2;
+}
+
+/* The last line's interval, carried on to x. */
+static struct interval carry(const struct pvc_line *old, uint64_t x, struct range r)
+{
+	fix at = line_predict(old, x);
+	uint64_t dx = x - old->x0;
+	/* What the rate leaves open, and 1/4 ppm for what a tick of the kernel's does. */
+	uint64_t open = r.high > r.low ? least(r.high - r.low, old->rate >> 9) : 0;
+	fix grown = (fix)dx * ((old->rate >> 22) + open);
+	struct interval i = {offset_from(at, old->least), offset_from(at, old->most)};
+
+	i.low = i.low > grown ? i.low - grown : 0;
+	i.high += grown;
+	return i;
+}
+
+/*
+ * False if there is no intersection. One that is missed by a few ns is where
+ * the two are nearest: the kernel approaches a rate between two that its
+ * multiplier can express by changing from one to the other with each tick.
+ */
+static bool intersect(struct interval *a, struct interval b)
+{
+	if (b.low > a->low)
+		a->low = b.low;
+	if (b.high < a->high)
+		a->high = b.high;
+	if (a->low > a->high) {
+		if (a->low - a->high > fix_ns(NS_WIGGLE))
+			return false;
+		a->low = a->high = a->high + (a->low - a->high) / 2;
+	}
+	return true;
+}
+
+static void line_set(struct pvc_line *line, const struct pvc_sample *s, fix value,
+                     struct interval kernel)
+{
+	uint64_t ns = (uint64_t)(value >> 64);
+
+	line->x0 = s->x2;
+	line->sec = ns / PVC_NSEC_PER_SEC;
+	line->nsec = ns % PVC_NSEC_PER_SEC;
+	line->frac = (uint64_t)value;
+	line->expiry = line->span = least(line->period, X_LONGEST);
+	line->cut = 0;
+	line->mult = line->rate;
+	line->least = offset_of(kernel.low, value);
+	line->most = offset_of(kernel.high, value);
+	if (value > kernel.high) {
+		/* Ahead of the kernel: give back within the span, or half of it. */
+		fix ahead = value - kernel.high;
+		uint64_t less = pvc_div128((uint64_t)(ahead >> 64), (uint64_t)ahead, line->span);
+
+		line->mult -= least(less, line->rate / 2);
+	}
+}
+
+/* The line did not hold: by how much, and from where is the rate measured now? */
+static enum pvc_agreement restart(const struct pvc_line *old, const struct pvc_sample *s,
+                                  struct interval was, struct interval is, struct pvc_line *line)
+{
+	fix off = was.low > is.high ? was.low - is.high : is.low - was.high;
+
+	if (off > fix_ns(NS_SLACK) + (fix)(s->x2 - old->x0) * (old->rate >> 9)) {
+		/* A jump says nothing about the rate. */
+		set_base(line, s, line->last_width);
+		return PVC_SET;
+	}
+	/* The rate since the last sample is the one that counts. */
+	line->base_x = old->last_x;
+	line->base_ns = old->last_ns;
+	line->base_width = old->last_width;
+	line->next_x = 0;
+	return PVC_OUTSIDE;
+}
+
+/* Where the kernel's clock is now, and how long the next line may be. */
+static enum pvc_agreement judge(const struct pvc_line *old, const struct pvc_sample *s,
+                                const struct pvc_rules *rules, struct pvc_line *line,
+                                struct interval *kernel)
+{
+	struct interval was = carry(old, s->x2, rates(line, s, line->last_width)), is = *kernel;
+	uint64_t first = least(pvc_ns_to_x(NS_FIRST_SPAN, rules->rate), rules->resync);
+
+	if (intersect(kernel, was)) {
+		line->period = least(old->period * 2, rules->resync);
+		return PVC_INSIDE;
+	}
+	*kernel = is;
+	line->period = old->period / 4 > first ? old->period / 4 : first;
+	return restart(old, s, was, is, line);
+}
+
+static fix start_value(const struct pvc_line *old, const struct pvc_sample *s, bool fresh,
+                       struct interval kernel)
+{
+	fix at;
+
+	if (kernel.high - kernel.low <= fix_ns(NS_NARROW))
+		return middle(kernel);
+	/* Behind is mended at once, ahead is not: doubt goes behind. */
+	at = fresh ? kernel.low : line_predict(old, s->x2);
+	return at < kernel.low ? kernel.low : at > kernel.high ? kernel.high : at;
+}
+
+enum pvc_agreement pvc_discipline(const struct pvc_line *old, const struct pvc_sample *s,
+                                  const struct pvc_rules *rules, struct pvc_line *line)
+{
+	bool measured = old->base_x && !old->cut && PVC_X_IS_NS(old->base_x) == PVC_X_IS_NS(s->x2);
+	bool fresh = !measured || !old->span || (int64_t)(s->x2 - old->x0) < 0;
+	uint64_t width = sample_width(s, measured ? old->rate : rules->rate);
+	struct interval kernel = {fix_ns(s->ns), fix_ns(s->ns + width)};
+	enum pvc_agreement agreement = PVC_INSIDE;
+	fix floor = fix_ns(rules->floor), value;
+	struct range r;
+
+	if (old->span && line_at(old, line_reach_delta(old, s->x2)) > floor)
+		floor = line_at(old, line_reach_delta(old, s->x2));
+	if (measured)
+		pvc_line_copy(line, old);
+	else
+		pvc_discipline_begin(s, rules->rate, line);
+	line->last_width = width;
+	if (fresh)
+		line->period = least(pvc_ns_to_x(NS_FIRST_SPAN, rules->rate), rules->resync);
+	else
+		agreement = judge(old, s, rules, line, &kernel);
+	value = start_value(old, s, fresh || agreement == PVC_SET, kernel);
+	if (value < floor) {
+		if (rules->settable && (fresh || agreement == PVC_SET) &&
+		    floor > kernel.high + fix_ns(NS_SLACK))
+			agreement = PVC_SET;
+		else
+			value = floor;
+	}
+	r = rates(line, s, width);
+	line->rate = possible(clamp(line->rate, r.low, r.high), rules->rate);
+	move_base(line, s, width);
+	line->last_x = s->x2;
+	line->last_ns = s->ns;
+	line->narrow = fresh ? width : least(width, old->narrow + old->narrow / 64 + 1);
+	line_set(line, s, value, kernel);
+	return agreement;
+}

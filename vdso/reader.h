@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading an entry that the hypervisor may be rewriting.
+ *
+ * Every entry is a parameter, so that the same code reads the live page, a page
+ * in a test's memory, and another VM's. Nothing here waits without limit: a
+ * host thread can be descheduled in the middle of an update, and then the
+ * caller is told PVC_BUSY and asks the kernel instead.
+ */
+#ifndef PVC_READER_H
+#define PVC_READER_H
+
+#include "../include/pvclock/abi.h"
+#include "arch_x86.h"
+#include "scale.h"
+
+enum pvc_read {
+	PVC_OK = 0,
+	PVC_BUSY,     /* the version stayed odd, or kept moving */
+	PVC_UNSTABLE, /* STABLE is clear: this entry is its own vCPU's only */
+	PVC_NO_ENTRY, /* this CPU has none */
+};
+
+/* An update takes the host some 100 ns; 64 pauses are several microseconds. */
+#define PVC_READ_TRIES 64
+
+typedef const volatile struct pvclock_slot pvc_entry;
+
+/* One entry's fields, consistent, and the TSC and CPU at which they held. */
+struct pvc_reading {
+	uint64_t tsc;
+	uint64_t tsc_timestamp;
+	uint64_t system_time;
+	uint32_t mul;
+	uint32_t version;
+	uint32_t cpu;
+	int8_t shift;
+	uint8_t flags;
+};
+
+/* Nanoseconds since the VM was created, at some TSC by these parameters. */
+pvc_inline uint64_t pvc_reading_ns_at(const struct pvc_reading *r, uint64_t tsc)
+{
+	return r->system_time +
+	       pvc_scale_delta(pvc_ticks_since(tsc, r->tsc_timestamp), r->mul, r->shift);
+}
+
+pvc_inline uint64_t pvc_reading_ns(const struct pvc_reading *r)
+{
+	return pvc_reading_ns_at(r, r->tsc);
+}
+
+/* Nanoseconds per tick, 0.64, saturated: mul * 2^shift / 2^32. */
+pvc_inline uint64_t pvc_reading_rate(const struct pvc_reading *r)
+{
+	pvc_u128 rate = (pvc_u128)r->mul << 32;
+
+	rate = r->shift < 0 ? rate >> -r->shift : rate << r->shift;
+	return rate >> 64 ? UINT64_MAX : (uint64_t)rate;
+}
+
+/*
+ * The version before and after: x86 keeps loads in order, so a barrier to the
+ * compiler is enough on the reader's side. Pairs with the host's write barriers
+ * between the version and the fields.
+ */
+pvc_inline uint32_t pvc_entry_version(pvc_entry *e)
+{
+	uint32_t version = e->info.version;
+
+	__asm__ volatile("" : : : "memory");
+	return version;
+}
+
+pvc_inline bool pvc_entry_fields(pvc_entry *e, uint32_t version, struct pvc_reading *r)
+{
+	r->tsc_timestamp = e->info.tsc_timestamp;
+	r->system_time = e->info.system_time;
+	r->mul = e->info.tsc_to_system_mul;
+	r->shift = e->info.tsc_shift;
+	r->flags = e->info.flags;
+	r->version = version;
+	__asm__ volatile("" : : : "memory");
+	return !(version & 1) && version == e->info.version;
+}
+
+/*
+ * The reading that any CPU may make of any entry: right while STABLE is set.
+ * PVC_UNSTABLE still fills *r. STABLE is judged on the flags read inside the
+ * version loop, never on a second look.
+ */
+static inline enum pvc_read pvc_read_stable(pvc_entry *e, enum pvc_order order,
+                                            struct pvc_reading *r)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < PVC_READ_TRIES; tries++) {
+		uint32_t version = pvc_entry_version(e);
+
+		r->tsc = pvc_rdtsc_ordered(order);
+		r->cpu = 0;
+		if (pvc_likely(pvc_entry_fields(e, version, r)))
+			return r->flags & PVCLOCK_TSC_STABLE_BIT ? PVC_OK : PVC_UNSTABLE;
+		pvc_pause();
+	}
+	return PVC_BUSY;
+}
+
+/*
+ * The reading of this CPU's own entry, right also when STABLE is clear.
+ *
+ * hint is the CPU we expect to be on. RDTSCP says in one instruction which CPU
+ * the TSC was read on; another one than expected means starting again there.
+ *
+ * Why equal even versions around the RDTSCP prove that the entry was this
+ * vCPU's when the TSC was read: the host rewrites it only while this vCPU is
+ * out of guest mode, and the guest kernel moves this thread only by an
+ * interrupt. Both empty the pipeline, so although later loads may execute
+ * before the RDTSCP does, they are executed again after either of them.
+ */
+static inline enum pvc_read pvc_read_percpu(pvc_entry *base, unsigned count, unsigned hint,
+                                            struct pvc_reading *r)
+{
+	unsigned tries, cpu = hint < count ? hint : 0;
+
+	for (tries = 0; tries < PVC_READ_TRIES; tries++) {
+		uint32_t aux, version = pvc_entry_version(&base[cpu]);
+
+		r->tsc = pvc_rdtscp(&aux);
+		r->cpu = aux & PVC_AUX_CPU;
+		if (pvc_unlikely(r->cpu != cpu)) {
+			cpu = r->cpu;
+			if (cpu >= count)
+				return PVC_NO_ENTRY;
+			continue;
+		}
+		if (pvc_likely(pvc_entry_fields(&base[cpu], version, r)))
+			return PVC_OK;
+		pvc_pause();
+	}
+	return PVC_BUSY;
+}
+
+/* Could a hypervisor have written this? Not a proof, but nonsense fails it. */
+static inline bool pvc_reading_plausible(const struct pvc_reading *r)
+{
+	/* KVM and Xen start at 2 or 0 and normalise the multiplier. */
+	if (r->mul < 1u << 31 || r->shift < -31 || r->shift > 31)
+		return false;
+	if (r->flags & ~(PVCLOCK_TSC_STABLE_BIT | PVCLOCK_GUEST_STOPPED))
+		return false;
+	/* 292 years; also the bound that keeps all later arithmetic in range */
+	if ((int64_t)r->system_time < 0 || (int64_t)r->tsc_timestamp < 0)
+		return false;
+	return pvc_reading_ns(r) < 1ull << 62;
+}
+
+#endif /* PVC_READER_H */
