@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* From maps and options to a block in service. */
+#include "attach.h"
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/sysinfo.h>
+
+/* glibc 2.35 registers rseq for every thread; elsewhere these are absent. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+#define RSEQ_CPU_ID 4 /* offset of cpu_id in struct rseq */
+
+static void find_kernel(struct pvc_core *b, const struct pvc_maps *maps)
+{
+	const void *vdso = (const void *)maps->vdso;
+	size_t size = maps->vdso_end - maps->vdso;
+
+	if (!vdso)
+		return;
+	*(void **)&b->kernel.clock_gettime = pvc_vdso_function(vdso, size, "__vdso_clock_gettime");
+	*(void **)&b->kernel.clock_getres = pvc_vdso_function(vdso, size, "__vdso_clock_getres");
+	*(void **)&b->kernel.gettimeofday = pvc_vdso_function(vdso, size, "__vdso_gettimeofday");
+	*(void **)&b->kernel.time = pvc_vdso_function(vdso, size, "__vdso_time");
+}
+
+/* The best of the candidates; the reason of the one that came furthest. */
+static struct pvc_proof find_page(struct pvc_core *b, const struct pvc_maps *maps)
+{
+	struct pvc_proof best = {PVC_WHY_NO_PAGE, 0};
+	unsigned i;
+
+	for (i = 0; i < maps->count; i++) {
+		pvc_entry *page = (pvc_entry *)maps->candidate[i];
+		struct pvc_proof proof;
+
+		if (!pvc_probe((const void *)maps->candidate[i])) {
+			if (best.reason == PVC_WHY_NO_PAGE)
+				best.reason = PVC_WHY_DEAD_PAGE;
+			continue;
+		}
+		proof = pvc_prove(page, (enum pvc_order)b->order);
+		if (proof.entries) {
+			b->entry = page;
+			return proof;
+		}
+		best = proof;
+	}
+	return best;
+}
+
+/*
+ * May CPUs be read by their own entries? On Xen only vCPU 0 has one; asking
+ * how many CPUs there are reads files, so it is done only where it matters.
+ */
+static enum pvc_reason percpu_obstacle(const struct pvc_core *b, unsigned entries)
+{
+	if (b->order != PVC_ORDER_RDTSCP)
+		return PVC_WHY_NO_RDTSCP;
+	if (entries < 2 && get_nprocs_conf() > 1)
+		return PVC_WHY_ONE_ENTRY;
+	return PVC_WHY_STABLE;
+}
+
+static enum pvc_mode choose(const struct pvc_core *b, const struct pvc_options *o,
+                            const struct pvc_proof *proof, enum pvc_reason *why)
+{
+	bool stable = proof->reason == PVC_WHY_STABLE;
+	enum pvc_reason obstacle;
+
+	*why = proof->reason;
+	if (!proof->entries)
+		return PVC_MODE_KERNEL;
+	if (o->mode == PVC_WISH_STABLE || (o->mode == PVC_WISH_AUTO && stable)) {
+		if (!stable)
+			*why = PVC_WHY_NOT_STABLE;
+		else if (o->mode == PVC_WISH_STABLE)
+			*why = PVC_WHY_ASKED;
+		return stable ? PVC_MODE_STABLE : PVC_MODE_KERNEL;
+	}
+	obstacle = percpu_obstacle(b, proof->entries);
+	if (obstacle != PVC_WHY_STABLE) {
+		*why = obstacle;
+		return PVC_MODE_KERNEL;
+	}
+	if (o->mode == PVC_WISH_PERCPU)
+		*why = PVC_WHY_ASKED;
+	return PVC_MODE_PERCPU;
+}
+
+static enum pvc_reason obstacle_to_any(const struct pvc_options *o)
+{
+	if (o->mode == PVC_WISH_KERNEL)
+		return PVC_WHY_ASKED;
+	if (!pvc_tsc_allowed())
+		return PVC_WHY_NO_TSC;
+	/* Whoever names a mode has decided to trust the host. */
+	if (o->mode == PVC_WISH_AUTO && pvc_confidential())
+		return PVC_WHY_CONFIDENTIAL;
+	return PVC_WHY_STABLE;
+}
+
+void pvc_attach_maps(struct pvc_core *b, const struct pvc_options *o, const struct pvc_maps *maps)
+{
+	enum pvc_reason why = obstacle_to_any(o);
+	struct pvc_proof proof;
+	enum pvc_mode mode;
+
+	find_kernel(b, maps);
+	b->resync_ns = (uint64_t)o->resync_us * 1000;
+	if (why != PVC_WHY_STABLE) {
+		pvc_source_start(b, PVC_MODE_KERNEL, why);
+		return;
+	}
+	b->order = pvc_order_of_this_cpu();
+	proof = find_page(b, maps);
+	mode = choose(b, o, &proof, &why);
+	b->count = proof.entries;
+	b->may_percpu = mode != PVC_MODE_KERNEL && b->order == PVC_ORDER_RDTSCP && b->count > 1;
+	atomic_store(&b->cpu_mask, b->count > 1 ? PVCLOCK_PAGE_SLOTS - 1 : 0);
+	if (o->scope == PVC_SCOPE_THREAD)
+		b->thread_last = pvc_thread_last;
+	if (&__rseq_offset && &__rseq_size && __rseq_size)
+		b->rseq_cpu = (int32_t)__rseq_offset + RSEQ_CPU_ID;
+	pvc_source_start(b, mode, why);
+}
+
+void pvc_attach(struct pvc_core *b, const struct pvc_options *o)
+{
+	struct pvc_maps maps;
+	int saved = errno;
+
+	if (pvc_maps_read(&maps)) {
+		pvc_attach_maps(b, o, &maps);
+	} else {
+		/* No /proc: the vDSO is still where the kernel says. */
+		maps.vdso = getauxval(AT_SYSINFO_EHDR);
+		maps.vdso_end = maps.vdso;
+		if (maps.vdso)
+			maps.vdso_end += pvc_vdso_size((const void *)maps.vdso);
+		maps.count = 0;
+		pvc_attach_maps(b, o, &maps);
+		if (o->mode != PVC_WISH_KERNEL)
+			atomic_store(&b->reason, PVC_WHY_NO_MAPS);
+	}
+	errno = saved;
+}
