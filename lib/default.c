@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The calls without a handle. Their block is static: nothing to look up, nothing
+ * that can be unmapped, so no grace period to wait for. Before the constructor
+ * has run it is all zeros, and forwards.
+ */
+#include "lib.h"
+
+#include <errno.h>
+
+#include "../vdso/gettime.h"
+
+#define PVC_PUBLIC __attribute__((visibility("default")))
+
+struct pvc_core pvc_default_core;
+struct pvc_options pvc_default_options;
+
+__attribute__((constructor)) static void attach_default(void)
+{
+	pvc_options_default(&pvc_default_options);
+	pvc_options_environment(&pvc_default_options, NULL);
+	pvc_attach(&pvc_default_core, &pvc_default_options);
+}
+
+/* libc's convention, for the drop-ins */
+static inline int libc_result(int err)
+{
+	if (pvc_likely(!err))
+		return 0;
+	errno = -err;
+	return -1;
+}
+
+/* Apart, so that the fast path has nothing to save. */
+static __attribute__((noinline)) int gettime_slow(clockid_t id, struct timespec *ts)
+{
+	return libc_result(pvc_gettime_slow(&pvc_default_core, id, pvc_timespec(ts)));
+}
+
+PVC_PUBLIC int pvclock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (pvc_gettime_fast(&pvc_default_core, id, pvc_timespec(ts)))
+		return 0;
+	return gettime_slow(id, ts);
+}
+
+PVC_PUBLIC int pvclock_getres(clockid_t id, struct timespec *res)
+{
+	return libc_result(pvc_getres(&pvc_default_core, id, pvc_timespec(res)));
+}
+
+PVC_PUBLIC int pvclock_gettimeofday(struct timeval *tv, void *tz)
+{
+	return libc_result(pvc_gettimeofday(&pvc_default_core, tv, tz));
+}
+
+PVC_PUBLIC time_t pvclock_time(time_t *t)
+{
+	return pvc_time(&pvc_default_core, t);
+}
+
+PVC_PUBLIC int pvclock_gettime_unordered(clockid_t id, struct timespec *ts)
+{
+	return pvc_gettime_unordered(&pvc_default_core, id, pvc_timespec(ts));
+}
+
+PVC_PUBLIC int pvclock_now(uint64_t *ns)
+{
+	return pvc_now_of(&pvc_default_core, ns);
+}
+
+PVC_PUBLIC int pvclock_sample(struct pvclock_sample *sample)
+{
+	return pvc_sample_of(&pvc_default_core, sample);
+}
+
+PVC_PUBLIC int pvclock_status(struct pvclock_status *status)
+{
+	return pvc_status_of(&pvc_default_core, &pvc_default_options, status);
+}
