@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* pvclock-run: a program under the shim, with the options as arguments. */
+#include <argp.h>
+#include <err.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../attach/attach.h"
+
+#define SHIM "libpvclock-preload.so"
+#define EXIT_USAGE 2
+#define EXIT_NOT_RUN 126
+#define EXIT_NOT_FOUND 127
+
+struct arguments {
+	const char *shim;
+	char **program;
+};
+
+const char *argp_program_version = "pvclock-run 0.1.0";
+
+static const struct argp_option argp_options[] = {
+	{"mode", 'm', "MODE", 0, "auto, stable, percpu or kernel", 0},
+	{"scope", 's', "SCOPE", 0, "among whom per-CPU time does not go back: process or thread",
+         0},
+	{"resync-us", 'r', "US", 0, "longest time between two anchors, 100 to 100000", 0},
+	{"verbose", 'v', NULL, 0, "the shim says what it does; twice: also at exit", 0},
+	{"shim", 'S', "PATH", 0, "the shim to load", 0},
+	{0},
+};
+
+static void refuse(const char *name, const char *value, const char *expected)
+{
+	fprintf(stderr, "pvclock-run: %s=%s: expected %s\n", name, value, expected);
+	exit(EXIT_USAGE);
+}
+
+/* The shim will read the same variables; whatever is wrong is refused here. */
+static void set(const char *name, const char *value)
+{
+	struct pvc_options o;
+
+	if (setenv(name, value, 1) != 0)
+		err(EXIT_NOT_RUN, "%s", name);
+	pvc_options_default(&o);
+	pvc_options_environment(&o, refuse);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+	const char *verbose = getenv("PVCLOCK_VERBOSE");
+
+	switch (key) {
+	case 'm':
+		set("PVCLOCK_MODE", arg);
+		return 0;
+	case 's':
+		set("PVCLOCK_SCOPE", arg);
+		return 0;
+	case 'r':
+		set("PVCLOCK_RESYNC_US", arg);
+		return 0;
+	case 'v':
+		set("PVCLOCK_VERBOSE", verbose && !strcmp(verbose, "1") ? "2" : "1");
+		return 0;
+	case 'S':
+		a->shim = arg;
+		return 0;
+	case ARGP_KEY_ARGS:
+		a->program = state->argv + state->next;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		errx(EXIT_USAGE, "expected a program to run; see --help");
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Beside this program, as built, or in ../lib, as installed. */
+static const char *find_shim(void)
+{
+	static char path[PATH_MAX + sizeof("/../lib/" SHIM)];
+	static const char *const beside[] = {"/" SHIM, "/../lib/" SHIM};
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *end;
+	size_t i;
+
+	if (length < 0)
+		err(EXIT_NOT_RUN, "/proc/self/exe");
+	path[length] = '\0';
+	end = strrchr(path, '/');
+	for (i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
+		strcpy(end, beside[i]);
+		if (access(path, R_OK) == 0)
+			return path;
+	}
+	errx(EXIT_NOT_RUN, "no " SHIM " beside this program; name it with --shim");
+}
+
+static void preload(const char *shim)
+{
+	const char *others = getenv("LD_PRELOAD");
+	char *list;
+
+	if (access(shim, R_OK) != 0)
+		err(EXIT_NOT_RUN, "%s", shim);
+	/* ld.so splits the list at these, and has no way to quote them. */
+	if (strpbrk(shim, " :"))
+		errx(EXIT_NOT_RUN, "%s: a path to preload cannot hold a space or a colon", shim);
+	if (asprintf(&list, "%s%s%s", shim, others && *others ? ":" : "", others ? others : "") < 0)
+		err(EXIT_NOT_RUN, "LD_PRELOAD");
+	if (setenv("LD_PRELOAD", list, 1) != 0)
+		err(EXIT_NOT_RUN, "LD_PRELOAD");
+	free(list);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		argp_options,
+		parse,
+		"PROGRAM [ARGUMENT...]",
+		"Runs a program with its time calls answered from the pvclock page.",
+		NULL,
+		NULL,
+		NULL};
+	struct arguments a = {0};
+
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
+	preload(a.shim ? a.shim : find_shim());
+	execvp(a.program[0], a.program);
+	err(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "%s", a.program[0]);
+}
