@@ -140,7 +140,8 @@ struct pvclock_status {
 	uint64_t steps;          /* times REALTIME or TAI was seen to be set */
 	uint64_t outside;        /* samples that the last line did not predict */
 	uint64_t busy;           /* reads given up in mid-update */
-	uint64_t reserved[8];
+	uint64_t went_back;      /* times the TSC was found to have gone back */
+	uint64_t reserved[7];
 	char reason[128]; /* why this mode, in words */
 };
 

@@ -76,6 +76,7 @@ static void copy_counters(struct pvc_counters *c, struct pvclock_status *s)
 	s->restarts = atomic_load(&c->restarts);
 	s->steps = atomic_load(&c->steps);
 	s->outside = atomic_load(&c->outside);
+	s->went_back = atomic_load(&c->went_back);
 	s->busy = atomic_load(&c->busy);
 }
 

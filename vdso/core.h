@@ -79,6 +79,7 @@ enum pvc_reason {
 	PVC_WHY_RATE,         /* the page's rate is not the kernel's */
 	PVC_WHY_BUSY,         /* an entry stayed in mid-update */
 	PVC_WHY_NOT_STABLE,   /* mode stable asked for, STABLE clear */
+	PVC_WHY_BACK,         /* the TSC went back again and again */
 	PVC_WHYS,
 };
 
@@ -161,6 +162,7 @@ struct pvc_counters {
 	_Atomic uint64_t restarts;       /* pvclock ns started lower, bridged */
 	_Atomic uint64_t steps;          /* REALTIME or TAI was set */
 	_Atomic uint64_t outside;        /* samples outside of what the line said */
+	_Atomic uint64_t went_back;      /* the input, by more than CPUs differ */
 	_Atomic uint64_t busy;           /* reads given up in mid-update */
 };
 
@@ -260,6 +262,8 @@ PVC_INTERNAL bool pvc_source_now(struct pvc_core *b, uint64_t *ns);
 PVC_INTERNAL enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r);
 /* The attached page goes into service; b->entry and what describes it are set. */
 PVC_INTERNAL void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why);
+/* Told when an input is found far below the start of a line. */
+PVC_INTERNAL void pvc_source_went_back(struct pvc_core *b);
 /* Out of service, for good: the kernel answers from here on. */
 PVC_INTERNAL void pvc_source_stop(struct pvc_core *b, enum pvc_reason why);
 
@@ -299,6 +303,6 @@ PVC_INTERNAL int pvc_getres(struct pvc_core *b, int id, struct pvc_timespec *ts)
 PVC_INTERNAL int64_t pvc_time(struct pvc_core *b, int64_t *t);
 PVC_INTERNAL int pvc_gettimeofday(struct pvc_core *b, void *tv, void *tz);
 /* No reader uses the clock's line from here on; its successor starts past it. */
-PVC_INTERNAL void pvc_clock_end(struct pvc_core *b, int id, uint64_t cut);
+PVC_INTERNAL bool pvc_clock_end(struct pvc_core *b, int id, uint64_t cut);
 
 #endif /* PVC_CORE_H */

@@ -18,6 +18,7 @@
 #define NS_WORST_BRACKET 50000ull /* a wider one tells too little: the kernel answers */
 #define NS_PROOF 1000000ull       /* how long the page's rate is watched at first */
 #define PROOF_FAILURES 3          /* a clock may be set while it is watched, but not thrice */
+#define NS_SKEW 1000000ull        /* between the TSCs or entries of two CPUs, at most */
 #define NS_SET 1000ull            /* lower by more: the clock was set */
 
 static bool settable(int id)
@@ -94,7 +95,7 @@ static bool end_line(struct pvc_core *b, int id, uint64_t current, struct pvc_li
 	return move_latch(b, id, current, pvc_latch_slot(current));
 }
 
-void pvc_clock_end(struct pvc_core *b, int id, uint64_t cut)
+bool pvc_clock_end(struct pvc_core *b, int id, uint64_t cut)
 {
 	unsigned tries;
 
@@ -103,8 +104,9 @@ void pvc_clock_end(struct pvc_core *b, int id, uint64_t cut)
 		struct pvc_line line;
 
 		if (load_line(b, id, current, &line) && end_line(b, id, current, &line, cut))
-			return;
+			return true;
 	}
+	return false;
 }
 
 /* How far readers of a line can have come by now, without a page to ask. */
@@ -222,24 +224,26 @@ static enum update take_sample(struct pvc_core *b, int id, uint64_t good,
 }
 
 /*
- * Is the page's rate the kernel's? Watched on the clock that the program asks
- * for, so that no call is made that it does not make itself. True: proved.
+ * Is the page's rate the kernel's? Watched over a millisecond on the clock that
+ * the program asks for, so that no call is made that it does not make itself.
  */
-static bool prove(struct pvc_core *b, const struct pvc_line *line, const struct pvc_sample *s,
-                  struct pvc_line *next)
+static bool watching(struct pvc_core *b, const struct pvc_line *line, uint64_t x)
 {
-	uint64_t rate = atomic_load(&b->rate);
-	uint64_t expected, passed, off;
+	return !atomic_load_explicit(&b->proved, memory_order_relaxed) && line->base_x &&
+	       PVC_X_IS_NS(line->base_x) == PVC_X_IS_NS(x) && x >= line->base_x &&
+	       pvc_mulhi(x - line->base_x, atomic_load(&b->rate)) < NS_PROOF;
+}
 
+static bool prove(struct pvc_core *b, const struct pvc_line *line, const struct pvc_sample *s)
+{
+	uint64_t rate = atomic_load(&b->rate), expected, passed, off;
+
+	if (atomic_load_explicit(&b->proved, memory_order_relaxed))
+		return true;
 	if (!line->base_x || PVC_X_IS_NS(line->base_x) != PVC_X_IS_NS(s->x2) ||
-	    s->x2 < line->base_x) {
-		pvc_discipline_begin(s, rate, next);
+	    s->x2 < line->base_x)
 		return false;
-	}
 	expected = pvc_mulhi(s->x2 - line->base_x, rate);
-	pvc_line_copy(next, line);
-	if (expected < NS_PROOF)
-		return false;
 	passed = s->ns > line->base_ns ? s->ns - line->base_ns : 0;
 	off = passed > expected ? passed - expected : expected - passed;
 	/* 0.2 %, and what the two brackets leave open */
@@ -249,7 +253,6 @@ static bool prove(struct pvc_core *b, const struct pvc_line *line, const struct 
 	}
 	if (atomic_fetch_add(&b->misproved, 1) + 1 >= PROOF_FAILURES)
 		pvc_source_stop(b, PVC_WHY_RATE);
-	pvc_discipline_begin(s, rate, next);
 	return false;
 }
 
@@ -274,13 +277,19 @@ static enum update publish(struct pvc_core *b, int id, uint64_t current,
 	return UPDATE_DONE;
 }
 
-/* A TSC or clamp a few ns behind the line's start, on another CPU. */
+/*
+ * An input before the line's start: another CPU's TSC or entry, some ticks
+ * behind, or a VM that was put back. The first is told the start, the second
+ * is known by how far it is.
+ */
 static bool just_before(struct pvc_core *b, const struct pvc_line *line, uint64_t x)
 {
-	uint64_t before = line->x0 - x;
-
-	return line->expiry && PVC_X_IS_NS(line->x0) == PVC_X_IS_NS(x) &&
-	       pvc_mulhi(before, atomic_load(&b->rate)) < NS_GOOD_BRACKET;
+	if (!line->expiry || PVC_X_IS_NS(line->x0) != PVC_X_IS_NS(x) || x >= line->x0)
+		return false;
+	if (pvc_mulhi(line->x0 - x, atomic_load(&b->rate)) < NS_SKEW)
+		return true;
+	pvc_source_went_back(b);
+	return false;
 }
 
 static enum update update(struct pvc_core *b, int id, struct pvc_timespec *ts, int *err)
@@ -304,11 +313,13 @@ static enum update update(struct pvc_core *b, int id, struct pvc_timespec *ts, i
 		ts->nsec = (int64_t)line.nsec;
 		return UPDATE_DONE;
 	}
+	if (watching(b, &line, in.x))
+		return UPDATE_KERNEL;
 	status = take_sample(b, id, good_bracket(&line, in.x), &in, &s, err);
 	if (status != UPDATE_DONE)
 		return status;
-	if (!atomic_load_explicit(&b->proved, memory_order_relaxed) &&
-	    !prove(b, &line, &s, &next)) {
+	if (!prove(b, &line, &s)) {
+		pvc_discipline_begin(&s, atomic_load(&b->rate), &next);
 		put_line(b, id, current, &next);
 		return UPDATE_KERNEL;
 	}

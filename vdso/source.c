@@ -26,6 +26,8 @@
  */
 #define NS_MARGIN 1000ull
 
+#define MOST_BACK 8 /* times that an input may go back before it is given up */
+
 /* A clamp this far ahead of the page is no disagreement between CPUs. */
 #define NS_RESTART PVC_NSEC_PER_SEC
 
@@ -98,13 +100,15 @@ static bool end_now(struct pvc_core *b, struct pvc_reading *old, uint64_t *curre
 	return true;
 }
 
-static void end_clocks(struct pvc_core *b, uint64_t cut)
+static bool end_clocks(struct pvc_core *b, uint64_t cut)
 {
+	bool all = true;
 	int id;
 
 	for (id = 0; id < PVC_IDS; id++)
-		if (pvc_is_ours(id))
-			pvc_clock_end(b, id, cut);
+		if (pvc_is_ours(id) && !pvc_clock_end(b, id, cut))
+			all = false;
+	return all;
 }
 
 static bool same_values(const struct pvc_reading *a, const struct pvc_reading *r)
@@ -117,7 +121,7 @@ static bool same_values(const struct pvc_reading *a, const struct pvc_reading *r
 static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 {
 	struct pvc_reading old;
-	uint64_t current, reach, was, is, step, rate = pvc_reading_rate(r);
+	uint64_t current, reach, was, is, step, cut, rate = pvc_reading_rate(r);
 
 	if (!end_now(b, &old, &current, &reach))
 		return false;
@@ -131,7 +135,9 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 		was = pvc_reading_ns_at(&old, r->tsc);
 		is = pvc_reading_ns(r);
 		step = was > is ? was - is : is - was;
-		end_clocks(b, step > PVC_NSEC_PER_SEC ? UINT64_MAX : ticks_of(b, step + NS_MARGIN));
+		cut = step > PVC_NSEC_PER_SEC ? UINT64_MAX : ticks_of(b, step + NS_MARGIN);
+		if (!end_clocks(b, cut))
+			return false;
 		pvc_count(&b->count_of.param_changes);
 	}
 	if (atomic_load(&b->mode) != PVC_MODE_STABLE_NS)
@@ -144,7 +150,7 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
  * STABLE was cleared: what stable readers may have returned is the least that
  * per-CPU readers may return, then the mode changes, then lines on the TSC end.
  */
-static bool leave_stable(struct pvc_core *b)
+static void leave_stable(struct pvc_core *b)
 {
 	struct pvc_reading old;
 	uint64_t current, reach;
@@ -152,22 +158,22 @@ static bool leave_stable(struct pvc_core *b)
 
 	if (!b->may_percpu) {
 		pvc_source_stop(b, PVC_WHY_UNSTABLE);
-		return true;
+		return;
 	}
 	if (!end_now(b, &old, &current, &reach))
-		return false;
+		return;
 	pvc_raise(&b->last, reach);
 	if (mode != PVC_MODE_STABLE && mode != PVC_MODE_STABLE_NS)
-		return true;
+		return;
 	if (!atomic_compare_exchange_strong(&b->mode, &mode, PVC_MODE_PERCPU))
-		return true;
+		return;
 	atomic_store(&b->fast, 0);
 	atomic_store(&b->rate, PVC_X_NS_RATE);
 	atomic_store(&b->reason, PVC_WHY_UNSTABLE);
 	atomic_fetch_add(&b->generation, 1);
 	pvc_count(&b->count_of.unstable_edges);
+	/* Those that are left run on the TSC, which is no input any more. */
 	end_clocks(b, UINT64_MAX);
-	return true;
 }
 
 /* The entry's version is not the one we know: what happened? */
@@ -189,11 +195,14 @@ static bool look(struct pvc_core *b, uint32_t entry)
 			atomic_store(&b->cpu_mask, 0);
 		return true;
 	}
-	pvc_count(&b->count_of.version_moves);
+	if (atomic_load(&b->seen[entry]) != PVC_UNSEEN)
+		pvc_count(&b->count_of.version_moves);
 	if (r.flags & PVCLOCK_GUEST_STOPPED)
 		pvc_count(&b->count_of.stopped);
-	if (status == PVC_UNSTABLE)
-		return leave_stable(b);
+	if (status == PVC_UNSTABLE) {
+		leave_stable(b);
+		return true;
+	}
 	current = pvc_latch_begin(&b->now_current);
 	load_now(&b->now[pvc_latch_slot(current)], &now, &floor, &ended);
 	if (!pvc_latch_valid(&b->now_current, current))
@@ -255,6 +264,14 @@ static void bridge_restart(struct pvc_core *b, uint64_t raw, uint64_t bias, uint
 	}
 }
 
+static uint64_t not_less(_Atomic uint64_t *last, uint64_t seen, uint64_t least)
+{
+	if (pvc_likely(seen >= least))
+		return seen;
+	pvc_raise(last, least);
+	return least;
+}
+
 /* True: done. False: the page moved underneath, or cannot be read now. */
 pvc_inline bool percpu_try(struct pvc_core *b, uint64_t *ns, enum pvc_read *status)
 {
@@ -267,6 +284,9 @@ pvc_inline bool percpu_try(struct pvc_core *b, uint64_t *ns, enum pvc_read *stat
 		return false;
 	raw = pvc_reading_ns(&r);
 	seen = atomic_load_explicit(last, memory_order_relaxed);
+	/* Thread scope: what the process had reached when STABLE was cleared. */
+	if (last != &b->last)
+		seen = not_less(last, seen, atomic_load(&b->last));
 	if (pvc_unlikely(raw + bias + NS_RESTART < seen)) {
 		bridge_restart(b, raw, bias, seen);
 		return false;
@@ -400,6 +420,17 @@ void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason wh
 	/* Last: who sees the mode sees the rest. */
 	atomic_store(&b->mode, mode);
 	atomic_store(&b->fast, mode == PVC_MODE_STABLE && b->order == PVC_ORDER_RDTSCP);
+}
+
+/*
+ * The input has gone back by more than CPUs differ. Once is a restored VM; again
+ * and again are TSCs that are not one clock, whatever STABLE says of them.
+ */
+void pvc_source_went_back(struct pvc_core *b)
+{
+	pvc_count(&b->count_of.went_back);
+	if (atomic_load(&b->count_of.went_back) >= MOST_BACK)
+		pvc_source_stop(b, PVC_WHY_BACK);
 }
 
 void pvc_source_stop(struct pvc_core *b, enum pvc_reason why)
