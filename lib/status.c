@@ -17,9 +17,11 @@ static int error_of(const struct pvc_core *b, enum pvc_read status)
 
 int pvc_now_of(struct pvc_core *b, uint64_t *ns)
 {
+	uint64_t own;
+
 	if (!ns)
 		return -EFAULT;
-	return pvc_likely(pvc_source_now(b, ns)) ? 0 : error_of(b, PVC_BUSY);
+	return pvc_likely(pvc_source_now(b, ns, &own)) ? 0 : error_of(b, PVC_BUSY);
 }
 
 int pvc_sample_of(struct pvc_core *b, struct pvclock_sample *sample)

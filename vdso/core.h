@@ -23,6 +23,9 @@
 #define PVC_NSEC_PER_SEC 1000000000ull
 #define PVC_CACHE_LINE 64
 
+/* TSCs and entries of two CPUs do not differ by this: something has gone back. */
+#define PVC_NS_SKEW 1000000ull
+
 /* clockid_t values of the Linux ABI (include/uapi/linux/time.h) */
 enum {
 	PVC_CLOCK_REALTIME = 0,
@@ -137,8 +140,9 @@ struct pvc_slot {
 struct pvc_now_slot {
 	_Atomic uint64_t tsc_timestamp, system_time, mul_shift;
 	_Atomic uint64_t floor; /* ns: what the parameters before these reached */
+	_Atomic uint64_t bias;  /* ns: added, to bridge restarts */
 	_Atomic uint64_t ended; /* kept only to be compared with */
-	uint64_t pad[3];
+	uint64_t pad[2];
 };
 
 /* The kernel's own answers: the vDSO's entry points, or NULL for the call. */
@@ -191,16 +195,18 @@ struct pvc_core {
 	_Atomic uint64_t seen[PVCLOCK_PAGE_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
 
 	/* Off the fast path. */
-	_Atomic uint64_t rate __attribute__((aligned(PVC_CACHE_LINE))); /* page's, ns per x */
+	_Atomic uint64_t rate __attribute__((aligned(PVC_CACHE_LINE))); /* ns per tick, 0.64 */
 	uint64_t resync_ns;
 	/* Thread scope: where this thread's last value is. NULL: process. */
 	_Atomic uint64_t *(*thread_last)(void);
 	_Atomic uint32_t reason;
 	_Atomic uint32_t proved;
 	_Atomic uint32_t misproved;
-	_Atomic uint32_t generation;  /* moves with every change of the source */
-	_Atomic uint64_t line_busy;   /* of slot[] */
-	_Atomic uint64_t now_current; /* the latch of now[] */
+	_Atomic uint32_t back_lately;  /* times the input went back, of late */
+	_Atomic uint64_t back_anchors; /* how many anchors there were at the last of them */
+	_Atomic uint32_t generation;   /* moves with every change of the source */
+	_Atomic uint64_t line_busy;    /* of slot[] */
+	_Atomic uint64_t now_current;  /* the latch of now[] */
 	_Atomic uint64_t now_busy;
 	/* No value below this was or will be returned; rises outside of lines. */
 	_Atomic uint64_t floor[PVC_IDS];
@@ -250,14 +256,23 @@ static inline void pvc_raise(_Atomic uint64_t *to, uint64_t value)
 
 /* source.c: the page as an input, and what to do when it changes */
 struct pvc_input {
-	uint64_t x;
+	uint64_t x;   /* not going back within the scope */
+	uint64_t own; /* what was read, which a clamp may have raised to x */
 	uint32_t generation;
 };
 
+/* ns per x, 0.64, by the page: of the input that x is of */
+pvc_inline uint64_t pvc_rate_of(struct pvc_core *b, uint64_t x)
+{
+	if (PVC_X_IS_NS(x))
+		return PVC_X_NS_RATE;
+	return atomic_load_explicit(&b->rate, memory_order_relaxed);
+}
+
 /* False: the page cannot be read now, ask the kernel. */
 PVC_INTERNAL bool pvc_source_input(struct pvc_core *b, struct pvc_input *in);
-/* Hypervisor ns, not going back within the scope. */
-PVC_INTERNAL bool pvc_source_now(struct pvc_core *b, uint64_t *ns);
+/* Hypervisor ns, not going back within the scope; and as read, as above. */
+PVC_INTERNAL bool pvc_source_now(struct pvc_core *b, uint64_t *ns, uint64_t *own);
 /* One consistent reading of this CPU's entry, not clamped. */
 PVC_INTERNAL enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r);
 /* The attached page goes into service; b->entry and what describes it are set. */

@@ -174,9 +174,13 @@ struct interval {
 	fix low, high;
 };
 
+/* Saturates at 2 s: who is that far off is not carried on, but starts anew. */
 static uint64_t offset_of(fix to, fix from)
 {
-	return to >= from ? (uint64_t)((to - from) >> 32) : -(uint64_t)((from - to) >> 32);
+	fix size = (to >= from ? to - from : from - to) >> 32;
+	uint64_t offset = size >> 62 ? 1ull << 62 : (uint64_t)size;
+
+	return to >= from ? offset : -offset;
 }
 
 static fix offset_from(fix from, uint64_t offset)
@@ -184,16 +188,22 @@ static fix offset_from(fix from, uint64_t offset)
 	return (int64_t)offset >= 0 ? from + ((fix)offset << 32) : from - ((fix)-offset << 32);
 }
 
+/* How far the line may have been ahead of the kernel when it began. */
+static fix line_ahead(const struct pvc_line *line)
+{
+	return (int64_t)line->least < 0 ? (fix)-line->least << 32 : 0;
+}
+
 static fix middle(struct interval i)
 {
 	return i.low + (i.high - i.low) / 2;
 }
 
-/* The last line's interval, carried on to x. */
+/* The last line's interval, carried on to x at the kernel's rate, not at ours. */
 static struct interval carry(const struct pvc_line *old, uint64_t x, struct range r)
 {
-	fix at = line_predict(old, x);
 	uint64_t dx = x - old->x0;
+	fix at = line_start(old) + (fix)dx * old->rate;
 	/* What the rate leaves open, and 1/4 ppm for what a tick of the kernel's does. */
 	uint64_t open = r.high > r.low ? least(r.high - r.low, old->rate >> 9) : 0;
 	fix grown = (fix)dx * ((old->rate >> 22) + open);
@@ -246,23 +256,41 @@ static void line_set(struct pvc_line *line, const struct pvc_sample *s, fix valu
 	}
 }
 
-/* The line did not hold: by how much, and from where is the rate measured now? */
-static enum pvc_agreement restart(const struct pvc_line *old, const struct pvc_sample *s,
-                                  struct interval was, struct interval is, struct pvc_line *line)
+/* Asked when a line did not hold: had the one before it not, either? */
+static bool missed_twice(const struct pvc_line *old)
 {
-	fix off = was.low > is.high ? was.low - is.high : is.low - was.high;
+	return old->base_x == old->last_x;
+}
 
-	if (off > fix_ns(NS_SLACK) + (fix)(s->x2 - old->x0) * (old->rate >> 9)) {
-		/* A jump says nothing about the rate. */
-		set_base(line, s, line->last_width);
-		return PVC_SET;
-	}
-	/* The rate since the last sample is the one that counts. */
+static void set_base_to_last(struct pvc_line *line, const struct pvc_line *old)
+{
 	line->base_x = old->last_x;
 	line->base_ns = old->last_ns;
 	line->base_width = old->last_width;
-	line->next_x = 0;
-	return PVC_OUTSIDE;
+	line->next_x = line->next_ns = line->next_width = 0;
+}
+
+/*
+ * The line did not hold. Has the clock jumped, which says nothing about its
+ * rate, or has the rate changed, and the one since the last sample counts? A
+ * small miss is the rate's. So is a second large one right after the first, if
+ * a kernel can run at the rate that it makes.
+ */
+static enum pvc_agreement restart(const struct pvc_line *old, const struct pvc_sample *s,
+                                  const struct pvc_rules *rules, fix off, struct pvc_line *line)
+{
+	struct range r;
+
+	set_base_to_last(line, old);
+	/* What a wide bracket hid may show now, and looks like a jump. */
+	if (off <= fix_ns(NS_SLACK + old->last_width) + (fix)(s->x2 - old->x0) * (old->rate >> 9))
+		return PVC_OUTSIDE;
+	r = rates(line, s, line->last_width);
+	if (missed_twice(old) && possible(r.low, rules->rate) == r.low &&
+	    possible(r.high, rules->rate) == r.high)
+		return PVC_OUTSIDE;
+	set_base(line, s, line->last_width);
+	return PVC_SET;
 }
 
 /* Where the kernel's clock is now, and how long the next line may be. */
@@ -279,7 +307,8 @@ static enum pvc_agreement judge(const struct pvc_line *old, const struct pvc_sam
 	}
 	*kernel = is;
 	line->period = old->period / 4 > first ? old->period / 4 : first;
-	return restart(old, s, was, is, line);
+	return restart(old, s, rules, was.low > is.high ? was.low - is.high : is.low - was.high,
+	               line);
 }
 
 static fix start_value(const struct pvc_line *old, const struct pvc_sample *s, bool fresh,
@@ -318,14 +347,23 @@ enum pvc_agreement pvc_discipline(const struct pvc_line *old, const struct pvc_s
 		agreement = judge(old, s, rules, line, &kernel);
 	value = start_value(old, s, fresh || agreement == PVC_SET, kernel);
 	if (value < floor) {
+		/* Ahead of the kernel: by more than a line can be, it was set back. */
+		fix most = line_ahead(old) + fix_ns(2 * NS_SLACK) +
+		           (fresh ? (fix)old->span * old->rate : 0);
+
 		if (rules->settable && (fresh || agreement == PVC_SET) &&
-		    floor > kernel.high + fix_ns(NS_SLACK))
+		    floor > kernel.high + most)
 			agreement = PVC_SET;
 		else
 			value = floor;
 	}
 	r = rates(line, s, width);
-	line->rate = possible(clamp(line->rate, r.low, r.high), rules->rate);
+	line->rate = clamp(line->rate, r.low, r.high);
+	/* More than NTP can slew by takes two misses in a row to be believed. */
+	if (!fresh && !missed_twice(old))
+		line->rate = clamp(line->rate, old->rate - (old->rate >> 10),
+		                   old->rate + (old->rate >> 10));
+	line->rate = possible(line->rate, rules->rate);
 	move_base(line, s, width);
 	line->last_x = s->x2;
 	line->last_ns = s->ns;

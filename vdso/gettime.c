@@ -13,13 +13,14 @@
 #define EFAULT 14
 
 #define UPDATE_TRIES 4
+#define COMMIT_TRIES 64
 #define SAMPLE_TRIES 3
 #define NS_GOOD_BRACKET 1000ull   /* the vDSO's are 50, a system call's 300 */
 #define NS_WORST_BRACKET 50000ull /* a wider one tells too little: the kernel answers */
 #define NS_PROOF 1000000ull       /* how long the page's rate is watched at first */
 #define PROOF_FAILURES 3          /* a clock may be set while it is watched, but not thrice */
-#define NS_SKEW 1000000ull        /* between the TSCs or entries of two CPUs, at most */
-#define NS_SET 1000ull            /* lower by more: the clock was set */
+#define NS_SET 3000000ull         /* a clock lower by more was set, and not found so by its line */
+#define NS_MARGIN 1000ull         /* see change.c */
 
 static bool settable(int id)
 {
@@ -91,6 +92,10 @@ static bool end_line(struct pvc_core *b, int id, uint64_t current, struct pvc_li
 		pvc_raise(&b->floor[id], pvc_line_reach(line, line->x0 + line->span));
 		return move_latch(b, id, current, 0);
 	}
+	if (line->span && line->cut < cut) {
+		line->cut = cut;
+		return put_line(b, id, current, line);
+	}
 	/* Nothing to end, but updates under way must not land. */
 	return move_latch(b, id, current, pvc_latch_slot(current));
 }
@@ -120,52 +125,65 @@ static uint64_t reach_now(struct pvc_core *b, const struct pvc_line *line)
 	return pvc_line_reach(line, x);
 }
 
-/* No less than floor, unless the clock was set back. */
-static uint64_t not_below(uint64_t ns, uint64_t floor, int id)
+/*
+ * No less than floor, unless the clock was set back: by more than the line that
+ * may have made the floor can have been ahead.
+ */
+static uint64_t not_below(uint64_t ns, uint64_t floor, int id, const struct pvc_line *line)
 {
-	if (ns >= floor || (settable(id) && floor - ns > NS_SET))
+	uint64_t ahead = NS_SET + pvc_mulhi(line->span, line->rate);
+
+	if (ns >= floor || (settable(id) && floor - ns > ahead))
 		return ns;
 	return floor;
 }
 
 /*
- * The kernel answers, and what it says is committed. With a mode other than
- * the kernel's, lines may be published again, and must not start lower.
+ * One try to commit a value that is not a line's: past all that readers of the
+ * line can have been told, and with the latch moved on, so that no line under way
+ * lands below it.
+ */
+static bool commit(struct pvc_core *b, int id, uint64_t *ns)
+{
+	uint64_t current = pvc_latch_begin(&b->current[id]), floor;
+	struct pvc_line line;
+
+	if (!load_line(b, id, current, &line))
+		return false;
+	if (line.expiry) {
+		end_line(b, id, current, &line, pvc_ns_to_x(NS_MARGIN, line.rate));
+		return false;
+	}
+	floor = reach_now(b, &line);
+	if (floor < atomic_load(&b->floor[id]))
+		floor = atomic_load(&b->floor[id]);
+	*ns = not_below(*ns, floor, id, &line);
+	/* Nothing is published any more, and the kernel's clock needs no help. */
+	if (atomic_load(&b->mode) == PVC_MODE_KERNEL)
+		return true;
+	if (*ns < floor)
+		atomic_store(&b->floor[id], *ns);
+	pvc_raise(&b->floor[id], *ns);
+	return move_latch(b, id, current, pvc_latch_slot(current));
+}
+
+/*
+ * The kernel answers. A try fails because another thread's has succeeded, so as
+ * many as this fail for none; and then the floor still has what we return.
  */
 static int fall_back(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
-	uint64_t ns = 0;
+	int err = kernel_gettime(b, id, ts);
 	unsigned tries;
+	uint64_t ns;
 
+	if (err)
+		return err;
+	pvc_count(&b->count_of.kernel_reads);
 	pvc_count(&b->count_of.fallbacks);
-	for (tries = 0; tries < UPDATE_TRIES; tries++) {
-		uint64_t current = pvc_latch_begin(&b->current[id]), floor;
-		struct pvc_line line;
-		int err;
-
-		if (!load_line(b, id, current, &line))
-			continue;
-		if (line.expiry) {
-			end_line(b, id, current, &line, pvc_ns_to_x(NS_GOOD_BRACKET, line.rate));
-			continue;
-		}
-		err = kernel_gettime(b, id, ts);
-		if (err)
-			return err;
-		pvc_count(&b->count_of.kernel_reads);
-		ns = join(ts);
-		floor = reach_now(b, &line);
-		if (floor < atomic_load(&b->floor[id]))
-			floor = atomic_load(&b->floor[id]);
-		ns = not_below(ns, floor, id);
-		if (atomic_load(&b->mode) == PVC_MODE_KERNEL)
-			break;
-		if (ns < floor)
-			atomic_store(&b->floor[id], ns);
-		pvc_raise(&b->floor[id], ns);
-		if (move_latch(b, id, current, pvc_latch_slot(current)))
-			break;
-	}
+	ns = join(ts);
+	for (tries = 0; tries < COMMIT_TRIES && !commit(b, id, &ns); tries++)
+		;
 	split(ns, ts);
 	return 0;
 }
@@ -192,7 +210,7 @@ static uint64_t good_bracket(const struct pvc_line *line, uint64_t x)
 static enum update take_sample(struct pvc_core *b, int id, uint64_t good,
                                const struct pvc_input *first, struct pvc_sample *best, int *err)
 {
-	uint64_t rate = atomic_load_explicit(&b->rate, memory_order_relaxed);
+	uint64_t rate = pvc_rate_of(b, first->x);
 	struct pvc_input in = *first, out;
 	unsigned tries;
 
@@ -210,8 +228,8 @@ static enum update take_sample(struct pvc_core *b, int id, uint64_t good,
 		pvc_count(&b->count_of.kernel_reads);
 		if (out.generation != first->generation || out.x < in.x)
 			return UPDATE_AGAIN;
-		if (out.x - in.x < best->x2 - best->x1) {
-			best->x1 = in.x;
+		if (out.x - in.own < best->x2 - best->x1) {
+			best->x1 = in.own;
 			best->x2 = out.x;
 			best->ns = join(&ts);
 		}
@@ -231,12 +249,12 @@ static bool watching(struct pvc_core *b, const struct pvc_line *line, uint64_t x
 {
 	return !atomic_load_explicit(&b->proved, memory_order_relaxed) && line->base_x &&
 	       PVC_X_IS_NS(line->base_x) == PVC_X_IS_NS(x) && x >= line->base_x &&
-	       pvc_mulhi(x - line->base_x, atomic_load(&b->rate)) < NS_PROOF;
+	       pvc_mulhi(x - line->base_x, pvc_rate_of(b, x)) < NS_PROOF;
 }
 
 static bool prove(struct pvc_core *b, const struct pvc_line *line, const struct pvc_sample *s)
 {
-	uint64_t rate = atomic_load(&b->rate), expected, passed, off;
+	uint64_t rate = pvc_rate_of(b, s->x2), expected, passed, off;
 
 	if (atomic_load_explicit(&b->proved, memory_order_relaxed))
 		return true;
@@ -266,10 +284,10 @@ static enum update publish(struct pvc_core *b, int id, uint64_t current,
 		return pvc_latch_begin(&b->current[id]) == current ? UPDATE_KERNEL : UPDATE_AGAIN;
 	}
 	pvc_count(&b->count_of.anchors);
-	if (agreement == PVC_SET) {
+	if (agreement == PVC_SET && settable(id)) {
 		atomic_store(&b->floor[id], 0);
 		pvc_count(&b->count_of.steps);
-	} else if (agreement == PVC_OUTSIDE) {
+	} else if (agreement != PVC_INSIDE) {
 		pvc_count(&b->count_of.outside);
 	}
 	ts->sec = (int64_t)line->sec;
@@ -286,7 +304,7 @@ static bool just_before(struct pvc_core *b, const struct pvc_line *line, uint64_
 {
 	if (!line->expiry || PVC_X_IS_NS(line->x0) != PVC_X_IS_NS(x) || x >= line->x0)
 		return false;
-	if (pvc_mulhi(line->x0 - x, atomic_load(&b->rate)) < NS_SKEW)
+	if (pvc_mulhi(line->x0 - x, pvc_rate_of(b, x)) < PVC_NS_SKEW)
 		return true;
 	pvc_source_went_back(b);
 	return false;
@@ -319,12 +337,12 @@ static enum update update(struct pvc_core *b, int id, struct pvc_timespec *ts, i
 	if (status != UPDATE_DONE)
 		return status;
 	if (!prove(b, &line, &s)) {
-		pvc_discipline_begin(&s, atomic_load(&b->rate), &next);
+		pvc_discipline_begin(&s, pvc_rate_of(b, s.x2), &next);
 		put_line(b, id, current, &next);
 		return UPDATE_KERNEL;
 	}
 	rules.settable = settable(id);
-	rules.rate = atomic_load_explicit(&b->rate, memory_order_relaxed);
+	rules.rate = pvc_rate_of(b, s.x2);
 	rules.resync = pvc_ns_to_x(b->resync_ns, rules.rate);
 	rules.floor = atomic_load_explicit(&b->floor[id], memory_order_acquire);
 	agreement = pvc_discipline(&line, &s, &rules, &next);
@@ -335,9 +353,9 @@ static enum update update(struct pvc_core *b, int id, struct pvc_timespec *ts, i
 static bool percpu_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
 	uint64_t current = pvc_latch_begin(&b->current[id]);
-	uint64_t ns;
+	uint64_t ns, own;
 
-	return pvc_source_now(b, &ns) &&
+	return pvc_source_now(b, &ns, &own) &&
 	       pvc_line_read(b, id, current, PVC_X_NS(ns), (uint32_t)PVC_X_NS(ns), ts);
 }
 

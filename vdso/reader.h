@@ -41,13 +41,24 @@ struct pvc_reading {
 /* Nanoseconds since the VM was created, at some TSC by these parameters. */
 pvc_inline uint64_t pvc_reading_ns_at(const struct pvc_reading *r, uint64_t tsc)
 {
-	return r->system_time +
-	       pvc_scale_delta(pvc_ticks_since(tsc, r->tsc_timestamp), r->mul, r->shift);
+	uint64_t since = pvc_scale_delta(pvc_ticks_since(tsc, r->tsc_timestamp), r->mul, r->shift);
+	uint64_t ns = r->system_time + since;
+
+	return pvc_likely(ns >= since) ? ns : UINT64_MAX;
 }
 
 pvc_inline uint64_t pvc_reading_ns(const struct pvc_reading *r)
 {
 	return pvc_reading_ns_at(r, r->tsc);
+}
+
+/*
+ * Could these be a hypervisor's? KVM and Xen normalise the multiplier, and no
+ * other shift has a meaning. An entry that was never written fails this.
+ */
+pvc_inline bool pvc_reading_scales(const struct pvc_reading *r)
+{
+	return r->mul >> 31 && r->shift >= -31 && r->shift <= 31;
 }
 
 /* Nanoseconds per tick, 0.64, saturated: mul * 2^shift / 2^32. */
@@ -135,7 +146,7 @@ static inline enum pvc_read pvc_read_percpu(pvc_entry *base, unsigned count, uns
 			continue;
 		}
 		if (pvc_likely(pvc_entry_fields(&base[cpu], version, r)))
-			return PVC_OK;
+			return pvc_likely(pvc_reading_scales(r)) ? PVC_OK : PVC_NO_ENTRY;
 		pvc_pause();
 	}
 	return PVC_BUSY;
@@ -144,8 +155,7 @@ static inline enum pvc_read pvc_read_percpu(pvc_entry *base, unsigned count, uns
 /* Could a hypervisor have written this? Not a proof, but nonsense fails it. */
 static inline bool pvc_reading_plausible(const struct pvc_reading *r)
 {
-	/* KVM and Xen start at 2 or 0 and normalise the multiplier. */
-	if (r->mul < 1u << 31 || r->shift < -31 || r->shift > 31)
+	if (!pvc_reading_scales(r))
 		return false;
 	if (r->flags & ~(PVCLOCK_TSC_STABLE_BIT | PVCLOCK_GUEST_STOPPED))
 		return false;
