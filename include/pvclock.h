@@ -9,8 +9,8 @@
  *
  * The library attaches when it is loaded. If there is no page to trust, every
  * call is forwarded to the kernel, and pvclock_status says why. It never
- * prints, exits, starts a thread, installs a signal handler or takes a lock
- * while time is read.
+ * prints, exits, starts a thread, installs a signal handler or waits for another
+ * thread while time is read.
  *
  * Unless a call says otherwise it is thread-safe and async-signal-safe, also
  * while another thread, or the interrupted one, is inside the same call; and it
@@ -50,23 +50,25 @@ enum pvclock_scope {
 
 /*
  * clock_gettime(2) for CLOCK_REALTIME, MONOTONIC, MONOTONIC_RAW, BOOTTIME and
- * TAI, in user space; every other id is forwarded.
+ * TAI, in user space; every other id is forwarded. (An id is a clockid_t, which
+ * is an int, by the only name that ISO C has for it.)
  *
  * ts: seconds and nanoseconds of the clock, as the kernel counts them.
  * Agreement: re-anchored to the kernel's clock at least every
  *   PVCLOCK_RESYNC_US (1 ms by default). MONOTONIC, MONOTONIC_RAW and BOOTTIME
- *   never go back, in any thread; REALTIME and TAI only when they are set.
+ *   never go back, in any thread (scope thread: in each by itself); REALTIME
+ *   and TAI only when they are set.
  * Errors: those of clock_gettime(2): EINVAL unknown id, EFAULT ts is NULL.
  * Cost: 24 ns in mode stable, 33 ns in mode percpu; every PVCLOCK_RESYNC_US one
  *   call pays for reading the kernel's clock as well.
  */
-int pvclock_gettime(clockid_t id, struct timespec *ts);
+int pvclock_gettime(int id, struct timespec *ts);
 
 /*
  * clock_getres(2), forwarded: our resolution is the kernel's, 1 ns.
  * Errors: EINVAL unknown id. res may be NULL.
  */
-int pvclock_getres(clockid_t id, struct timespec *res);
+int pvclock_getres(int id, struct timespec *res);
 
 /*
  * gettimeofday(2): pvclock_gettime(CLOCK_REALTIME) in microseconds. With a tz
@@ -87,14 +89,14 @@ time_t pvclock_time(time_t *t);
  * two calls in a row may be out of order by as much. For tracing.
  * Errors: -EINVAL, -EFAULT. Cost: 11 ns in mode stable.
  */
-int pvclock_gettime_unordered(clockid_t id, struct timespec *ts);
+int pvclock_gettime_unordered(int id, struct timespec *ts);
 
 /*
  * The hypervisor's own clock: nanoseconds since the VM was created, at the rate
  * of the host's CLOCK_MONOTONIC_RAW. Not CLOCK_MONOTONIC. Does not go back
  * within the scope, also when the VM's TSCs lose or regain step.
- * Errors: -ENODEV mode kernel, -EAGAIN the entry stayed in mid-update,
- *   -EFAULT ns is NULL.
+ * Errors: -ENODEV mode kernel, -EAGAIN the entry stayed in mid-update, -ENOENT
+ *   this CPU has none, -EFAULT ns is NULL.
  */
 int pvclock_now(uint64_t *ns);
 
@@ -146,8 +148,9 @@ struct pvclock_status {
 };
 
 /*
- * Fills *status as far as its size goes; a caller with an older, shorter struct
- * gets its part. Errors: -EINVAL size too small, -EFAULT status is NULL.
+ * Fills *status; size becomes the library's own. A newer library fills as much
+ * of a caller's older, shorter struct as there is.
+ * Errors: -EINVAL size smaller than the first release's, -EFAULT status is NULL.
  * Cost: under a microsecond; not for the hot path.
  */
 int pvclock_status(struct pvclock_status *status);
@@ -177,18 +180,20 @@ int pvclock_open(const struct pvclock_options *options);
 
 /*
  * Closes a handle. Other threads may be inside a read through it: they finish
- * first, later ones get -EBADF. Not async-signal-safe; waits for readers.
+ * first, later ones get -EBADF. Not async-signal-safe; waits for readers. In a
+ * forked child, readers that were left in the parent are not waited for.
  * Errors: -EBADF; -EPERM a sandbox forbids membarrier(2), which the wait needs:
  *   the handle stays open.
  */
 int pvclock_close(int handle);
 
 /*
- * The same on a handle; -EBADF if it is not open. About 2 ns dearer.
+ * The same on a handle; -EBADF if it is not open. About 2 ns dearer. A thread's
+ * first read through any handle makes it known to liburcu, which takes a lock.
  * All return 0 or a negative errno, pvclock_gettime_h too.
  */
-int pvclock_gettime_h(int handle, clockid_t id, struct timespec *ts);
-int pvclock_gettime_unordered_h(int handle, clockid_t id, struct timespec *ts);
+int pvclock_gettime_h(int handle, int id, struct timespec *ts);
+int pvclock_gettime_unordered_h(int handle, int id, struct timespec *ts);
 int pvclock_now_h(int handle, uint64_t *ns);
 int pvclock_sample_h(int handle, struct pvclock_sample *sample);
 int pvclock_status_h(int handle, struct pvclock_status *status);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,9 +37,14 @@ static long expedited(void)
 	return ret;
 }
 
-/* liburcu registers for membarrier when it is loaded, which is before us. */
-__attribute__((constructor)) static void look_for_membarrier(void)
+/*
+ * liburcu registers for membarrier when it is loaded, which is before us. Its
+ * list of readers would have the parent's threads in a forked child, and a close
+ * there wait for them for ever, if it were not told of forks.
+ */
+__attribute__((constructor)) static void prepare(void)
 {
+	pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
 	has_membarrier = expedited() == 0;
 }
 
@@ -117,12 +123,12 @@ static inline struct handle *find(int handle)
 		return ret;                                                                        \
 	} while (0)
 
-PVC_PUBLIC int pvclock_gettime_h(int handle, clockid_t id, struct timespec *ts)
+PVC_PUBLIC int pvclock_gettime_h(int handle, int id, struct timespec *ts)
 {
 	WITH_HANDLE(handle, pvc_gettime(&h->core, id, pvc_timespec(ts)));
 }
 
-PVC_PUBLIC int pvclock_gettime_unordered_h(int handle, clockid_t id, struct timespec *ts)
+PVC_PUBLIC int pvclock_gettime_unordered_h(int handle, int id, struct timespec *ts)
 {
 	WITH_HANDLE(handle, pvc_gettime_unordered(&h->core, id, pvc_timespec(ts)));
 }

@@ -150,6 +150,37 @@ static void closed_under_readers(void **state)
 	assert_int_equal(pvclock_close(atomic_load(&open_handle)), 0);
 }
 
+/* The child has none of the parent's readers, and waits for none of them. */
+static void closed_in_a_child(void **state)
+{
+	pthread_t thread[2];
+	uint64_t reads[2] = {0, 0};
+	int i, status;
+	(void)state;
+
+	atomic_store(&stop, 0);
+	atomic_store(&open_handle, pvclock_open(NULL));
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, read_through, &reads[i]), 0);
+	for (i = 0; i < 50; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			struct timespec ts;
+			int handle = atomic_load(&open_handle);
+
+			_exit(pvclock_gettime_h(handle, CLOCK_MONOTONIC, &ts) ||
+			      pvclock_close(handle));
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	atomic_store(&stop, 1);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	assert_int_equal(pvclock_close(atomic_load(&open_handle)), 0);
+}
+
 static int forbid_membarrier(void)
 {
 	struct sock_filter code[] = {
@@ -194,6 +225,7 @@ int main(void)
 		cmocka_unit_test(all_of_them),
 		cmocka_unit_test(kernel_only),
 		cmocka_unit_test(closed_under_readers),
+		cmocka_unit_test(closed_in_a_child),
 		cmocka_unit_test(sandboxed),
 	};
 
