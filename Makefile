@@ -184,7 +184,9 @@ $(O)/pvclock-run: $(O)/lib/preload/run.o $(O)/lib/attach/options.o
 	$(call say,LD)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $^
 
-$(O)/pvclock.pc: lib/pvclock.pc.in Makefile
+# Written anew each time: install may be given another PREFIX than the build.
+$(O)/pvclock.pc: lib/pvclock.pc.in FORCE
+	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 

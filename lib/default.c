@@ -32,19 +32,19 @@ static inline int libc_result(int err)
 }
 
 /* Apart, so that the fast path has nothing to save. */
-static __attribute__((noinline)) int gettime_slow(clockid_t id, struct timespec *ts)
+static __attribute__((noinline)) int gettime_slow(int id, struct timespec *ts)
 {
 	return libc_result(pvc_gettime_slow(&pvc_default_core, id, pvc_timespec(ts)));
 }
 
-PVC_PUBLIC int pvclock_gettime(clockid_t id, struct timespec *ts)
+PVC_PUBLIC int pvclock_gettime(int id, struct timespec *ts)
 {
 	if (pvc_gettime_fast(&pvc_default_core, id, pvc_timespec(ts)))
 		return 0;
 	return gettime_slow(id, ts);
 }
 
-PVC_PUBLIC int pvclock_getres(clockid_t id, struct timespec *res)
+PVC_PUBLIC int pvclock_getres(int id, struct timespec *res)
 {
 	return libc_result(pvc_getres(&pvc_default_core, id, pvc_timespec(res)));
 }
@@ -56,10 +56,13 @@ PVC_PUBLIC int pvclock_gettimeofday(struct timeval *tv, void *tz)
 
 PVC_PUBLIC time_t pvclock_time(time_t *t)
 {
-	return pvc_time(&pvc_default_core, t);
+	int64_t now = pvc_time(&pvc_default_core, t);
+
+	/* Without a vDSO: the system call's, which refuses a bad pointer. */
+	return now < 0 && now >= -4095 ? libc_result((int)now) : now;
 }
 
-PVC_PUBLIC int pvclock_gettime_unordered(clockid_t id, struct timespec *ts)
+PVC_PUBLIC int pvclock_gettime_unordered(int id, struct timespec *ts)
 {
 	return pvc_gettime_unordered(&pvc_default_core, id, pvc_timespec(ts));
 }

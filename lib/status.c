@@ -15,13 +15,24 @@ static int error_of(const struct pvc_core *b, enum pvc_read status)
 	return status == PVC_NO_ENTRY ? -ENOENT : -EAGAIN;
 }
 
+static int now_error(struct pvc_core *b)
+{
+	struct pvc_reading r;
+
+	if (atomic_load(&b->mode) != PVC_MODE_PERCPU)
+		return error_of(b, PVC_BUSY);
+	return error_of(b, pvc_source_sample(b, &r));
+}
+
 int pvc_now_of(struct pvc_core *b, uint64_t *ns)
 {
 	uint64_t own;
 
 	if (!ns)
 		return -EFAULT;
-	return pvc_likely(pvc_source_now(b, ns, &own)) ? 0 : error_of(b, PVC_BUSY);
+	if (pvc_likely(pvc_source_now(b, ns, &own)))
+		return 0;
+	return now_error(b);
 }
 
 int pvc_sample_of(struct pvc_core *b, struct pvclock_sample *sample)

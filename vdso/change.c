@@ -162,6 +162,7 @@ static void leave_stable(struct pvc_core *b)
 	struct pvc_now old;
 
 	if (!b->may_percpu) {
+		pvc_count(&b->count_of.unstable_edges);
 		pvc_source_stop(b, PVC_WHY_UNSTABLE);
 		return;
 	}

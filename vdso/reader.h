@@ -44,7 +44,12 @@ pvc_inline uint64_t pvc_reading_ns_at(const struct pvc_reading *r, uint64_t tsc)
 	uint64_t since = pvc_scale_delta(pvc_ticks_since(tsc, r->tsc_timestamp), r->mul, r->shift);
 	uint64_t ns = r->system_time + since;
 
-	return pvc_likely(ns >= since) ? ns : UINT64_MAX;
+	if (pvc_unlikely(ns < since)) {
+		/* A branch, which is predicted: the result does not wait for it. */
+		__asm__ volatile("");
+		return UINT64_MAX;
+	}
+	return ns;
 }
 
 pvc_inline uint64_t pvc_reading_ns(const struct pvc_reading *r)
@@ -118,10 +123,11 @@ static inline enum pvc_read pvc_read_stable(pvc_entry *e, enum pvc_order order,
 }
 
 /*
- * The reading of this CPU's own entry, right also when STABLE is clear.
+ * The reading of this CPU's own entry, right also when STABLE is clear: one try.
  *
- * hint is the CPU we expect to be on. RDTSCP says in one instruction which CPU
- * the TSC was read on; another one than expected means starting again there.
+ * cpu, below count, is the CPU we expect to be on. RDTSCP says in one instruction
+ * which CPU the TSC was read on, also in r->cpu; if it is another one, or the
+ * host was writing, the answer is PVC_BUSY.
  *
  * Why equal even versions around the RDTSCP prove that the entry was this
  * vCPU's when the TSC was read: the host rewrites it only while this vCPU is
@@ -129,25 +135,33 @@ static inline enum pvc_read pvc_read_stable(pvc_entry *e, enum pvc_order order,
  * interrupt. Both empty the pipeline, so although later loads may execute
  * before the RDTSCP does, they are executed again after either of them.
  */
+pvc_inline enum pvc_read pvc_read_own(pvc_entry *base, unsigned cpu, struct pvc_reading *r)
+{
+	uint32_t aux, version = pvc_entry_version(&base[cpu]);
+
+	r->tsc = pvc_rdtscp(&aux);
+	r->cpu = aux & PVC_AUX_CPU;
+	if (pvc_unlikely(r->cpu != cpu || !pvc_entry_fields(&base[cpu], version, r)))
+		return PVC_BUSY;
+	return pvc_likely(pvc_reading_scales(r)) ? PVC_OK : PVC_NO_ENTRY;
+}
+
+/* The same, with as many tries as another reader gets. hint may be wrong. */
 static inline enum pvc_read pvc_read_percpu(pvc_entry *base, unsigned count, unsigned hint,
                                             struct pvc_reading *r)
 {
 	unsigned tries, cpu = hint < count ? hint : 0;
 
 	for (tries = 0; tries < PVC_READ_TRIES; tries++) {
-		uint32_t aux, version = pvc_entry_version(&base[cpu]);
+		enum pvc_read status = pvc_read_own(base, cpu, r);
 
-		r->tsc = pvc_rdtscp(&aux);
-		r->cpu = aux & PVC_AUX_CPU;
-		if (pvc_unlikely(r->cpu != cpu)) {
-			cpu = r->cpu;
-			if (cpu >= count)
-				return PVC_NO_ENTRY;
-			continue;
-		}
-		if (pvc_likely(pvc_entry_fields(&base[cpu], version, r)))
-			return pvc_likely(pvc_reading_scales(r)) ? PVC_OK : PVC_NO_ENTRY;
-		pvc_pause();
+		if (status != PVC_BUSY)
+			return status;
+		if (r->cpu == cpu)
+			pvc_pause();
+		else if (r->cpu >= count)
+			return PVC_NO_ENTRY;
+		cpu = r->cpu;
 	}
 	return PVC_BUSY;
 }

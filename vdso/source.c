@@ -23,6 +23,15 @@ pvc_inline unsigned predicted_cpu(struct pvc_core *b)
 	return cpu;
 }
 
+/* Entry 0 speaks for every CPU; which one this is, the TSC read does not say. */
+static enum pvc_read sample_entry_0(struct pvc_core *b, struct pvc_reading *r)
+{
+	enum pvc_read status = pvc_read_stable(b->entry, (enum pvc_order)b->order, r);
+
+	r->cpu = pvc_cpu_segment() & PVC_AUX_CPU;
+	return status;
+}
+
 enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r)
 {
 	enum pvc_read status;
@@ -31,7 +40,7 @@ enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r)
 	    (atomic_load(&b->cpu_mask) || atomic_load(&b->mode) == PVC_MODE_PERCPU))
 		status = pvc_read_percpu(b->entry, b->count, predicted_cpu(b), r);
 	else
-		status = pvc_read_stable(b->entry, (enum pvc_order)b->order, r);
+		status = sample_entry_0(b, r);
 	if (status == PVC_BUSY)
 		pvc_count(&b->count_of.busy);
 	return status;
@@ -53,69 +62,74 @@ pvc_inline uint64_t clamp_to(_Atomic uint64_t *last, uint64_t seen, uint64_t ns)
 	return seen;
 }
 
-static uint64_t not_less(_Atomic uint64_t *last, uint64_t seen, uint64_t least)
-{
-	if (pvc_likely(seen >= least))
-		return seen;
-	pvc_raise(last, least);
-	return least;
-}
-
 /*
  * Further below than CPUs differ: the page has started lower, or this thread
  * was kept from running between the page and the clamp. A reading that is made
  * after last was seen tells.
  */
-static __attribute__((noinline)) void bridge(struct pvc_core *b, uint64_t bias, uint64_t seen)
+static __attribute__((noinline)) bool bridge(struct pvc_core *b, uint64_t bias, uint64_t seen)
 {
 	struct pvc_reading r;
 
 	if (pvc_source_sample(b, &r) == PVC_OK && pvc_reading_ns(&r) + bias + PVC_NS_SKEW < seen)
 		pvc_change_bridge(b, pvc_reading_ns(&r), bias, seen);
-}
-
-/* True: done. False: the page moved underneath, or cannot be read now. */
-pvc_inline bool percpu_try(struct pvc_core *b, uint64_t *ns, uint64_t *own, enum pvc_read *status)
-{
-	_Atomic uint64_t *last = b->thread_last ? b->thread_last() : &b->last;
-	uint64_t bias = atomic_load_explicit(&b->bias, memory_order_acquire), raw, seen;
-	struct pvc_reading r;
-
-	*status = pvc_read_percpu(b->entry, b->count, predicted_cpu(b), &r);
-	if (pvc_unlikely(*status != PVC_OK))
-		return false;
-	raw = pvc_reading_ns(&r);
-	seen = atomic_load_explicit(last, memory_order_relaxed);
-	/* Thread scope: what the process had reached when STABLE was cleared. */
-	if (last != &b->last)
-		seen = not_less(last, seen, atomic_load(&b->last));
-	if (pvc_unlikely(raw + bias + PVC_NS_SKEW < seen)) {
-		bridge(b, bias, seen);
-		return false;
-	}
-	/* The reading belongs to the bias that was there before it. */
-	if (pvc_unlikely(atomic_load_explicit(&b->bias, memory_order_acquire) != bias))
-		return false;
-	*own = raw + bias;
-	*ns = clamp_to(last, seen, raw + bias);
-	return true;
-}
-
-static __attribute__((noinline)) bool percpu_again(struct pvc_core *b, uint64_t *ns, uint64_t *own,
-                                                   enum pvc_read status)
-{
-	unsigned tries;
-
-	for (tries = 0; tries < SOURCE_TRIES && status == PVC_OK; tries++)
-		if (percpu_try(b, ns, own, &status))
-			return true;
-	if (status == PVC_BUSY)
-		pvc_count(&b->count_of.busy);
 	return false;
 }
 
+/* False: the page moved underneath, and the reading is to be made again. */
+pvc_inline bool clamp_reading(struct pvc_core *b, const struct pvc_reading *r, uint64_t bias,
+                              _Atomic uint64_t *last, uint64_t *ns, uint64_t *own)
+{
+	uint64_t value = pvc_reading_ns(r) + bias;
+	uint64_t seen = atomic_load_explicit(last, memory_order_relaxed);
+
+	if (pvc_unlikely(value + PVC_NS_SKEW < seen))
+		return bridge(b, bias, seen);
+	/* The reading belongs to the bias that was there before it. */
+	if (pvc_unlikely(atomic_load_explicit(&b->bias, memory_order_acquire) != bias))
+		return false;
+	*own = value;
+	*ns = clamp_to(last, seen, value);
+	return true;
+}
+
+static __attribute__((noinline)) bool percpu_again(struct pvc_core *b, uint64_t *ns, uint64_t *own)
+{
+	_Atomic uint64_t *last = b->thread_last ? b->thread_last() : &b->last;
+	unsigned tries;
+
+	/* Thread scope: what the process had reached when STABLE was cleared. */
+	if (last != &b->last)
+		pvc_raise(last, atomic_load(&b->last));
+	for (tries = 0; tries < SOURCE_TRIES; tries++) {
+		uint64_t bias = atomic_load_explicit(&b->bias, memory_order_acquire);
+		struct pvc_reading r;
+
+		if (pvc_source_sample(b, &r) != PVC_OK)
+			return false;
+		if (clamp_reading(b, &r, bias, last, ns, own))
+			return true;
+	}
+	return false;
+}
+
+static bool percpu_now(struct pvc_core *b, uint64_t *ns, uint64_t *own)
+{
+	_Atomic uint64_t *last = b->thread_last ? b->thread_last() : &b->last;
+	uint64_t bias = atomic_load_explicit(&b->bias, memory_order_acquire);
+	unsigned cpu = predicted_cpu(b);
+	struct pvc_reading r;
+
+	if (pvc_unlikely(cpu >= b->count || (last != &b->last && *last < b->last)))
+		return percpu_again(b, ns, own);
+	if (pvc_likely(pvc_read_own(b->entry, cpu, &r) == PVC_OK &&
+	               clamp_reading(b, &r, bias, last, ns, own)))
+		return true;
+	return percpu_again(b, ns, own);
+}
+
 /* By the cached parameters; the version alone is read from the page. */
-pvc_inline bool stable_now(struct pvc_core *b, uint64_t *ns, uint64_t *own, uint32_t *entry)
+pvc_inline bool stable_try(struct pvc_core *b, uint64_t *ns, uint64_t *own, uint32_t *entry)
 {
 	uint64_t current = pvc_latch_begin(&b->now_current);
 	uint64_t tsc = pvc_tsc_and_entry(b, entry);
@@ -138,10 +152,10 @@ static __attribute__((noinline)) bool stable_again(struct pvc_core *b, uint64_t 
 		uint32_t mode = atomic_load_explicit(&b->mode, memory_order_acquire);
 
 		if (mode == PVC_MODE_PERCPU)
-			return percpu_again(b, ns, own, PVC_OK);
+			return percpu_again(b, ns, own);
 		if (mode == PVC_MODE_KERNEL)
 			return false;
-		if (stable_now(b, ns, own, &entry))
+		if (stable_try(b, ns, own, &entry))
 			return true;
 		if (!pvc_witness(b, entry)) {
 			if (!pvc_change_look(b, entry))
@@ -154,16 +168,20 @@ static __attribute__((noinline)) bool stable_again(struct pvc_core *b, uint64_t 
 	return false;
 }
 
+static bool stable_now(struct pvc_core *b, uint64_t *ns, uint64_t *own)
+{
+	uint32_t entry;
+
+	return pvc_likely(stable_try(b, ns, own, &entry)) || stable_again(b, ns, own);
+}
+
 bool pvc_source_now(struct pvc_core *b, uint64_t *ns, uint64_t *own)
 {
-	uint32_t entry, mode = atomic_load_explicit(&b->mode, memory_order_acquire);
-	enum pvc_read status;
+	uint32_t mode = atomic_load_explicit(&b->mode, memory_order_acquire);
 
 	if (mode == PVC_MODE_PERCPU)
-		return percpu_try(b, ns, own, &status) || percpu_again(b, ns, own, status);
-	if (mode == PVC_MODE_KERNEL)
-		return false;
-	return stable_now(b, ns, own, &entry) || stable_again(b, ns, own);
+		return percpu_now(b, ns, own);
+	return mode != PVC_MODE_KERNEL && stable_now(b, ns, own);
 }
 
 bool pvc_source_input(struct pvc_core *b, struct pvc_input *in)

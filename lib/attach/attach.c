@@ -12,17 +12,20 @@ extern const unsigned int __rseq_size __attribute__((weak));
 
 #define RSEQ_CPU_ID 4 /* offset of cpu_id in struct rseq */
 
-static void find_kernel(struct pvc_core *b, const struct pvc_maps *maps)
+/* With the TSC forbidden the vDSO would raise the signal: those calls go in. */
+static void find_kernel(struct pvc_core *b, const struct pvc_maps *maps, bool tsc_allowed)
 {
 	const void *vdso = (const void *)maps->vdso;
 	size_t size = maps->vdso_end - maps->vdso;
 
 	if (!vdso)
 		return;
-	*(void **)&b->kernel.clock_gettime = pvc_vdso_function(vdso, size, "__vdso_clock_gettime");
 	*(void **)&b->kernel.clock_getres = pvc_vdso_function(vdso, size, "__vdso_clock_getres");
-	*(void **)&b->kernel.gettimeofday = pvc_vdso_function(vdso, size, "__vdso_gettimeofday");
 	*(void **)&b->kernel.time = pvc_vdso_function(vdso, size, "__vdso_time");
+	if (!tsc_allowed)
+		return;
+	*(void **)&b->kernel.clock_gettime = pvc_vdso_function(vdso, size, "__vdso_clock_gettime");
+	*(void **)&b->kernel.gettimeofday = pvc_vdso_function(vdso, size, "__vdso_gettimeofday");
 }
 
 /* The best of the candidates; the reason of the one that came furthest. */
@@ -89,11 +92,11 @@ static enum pvc_mode choose(const struct pvc_core *b, const struct pvc_options *
 	return PVC_MODE_PERCPU;
 }
 
-static enum pvc_reason obstacle_to_any(const struct pvc_options *o)
+static enum pvc_reason obstacle_to_any(const struct pvc_options *o, bool tsc_allowed)
 {
 	if (o->mode == PVC_WISH_KERNEL)
 		return PVC_WHY_ASKED;
-	if (!pvc_tsc_allowed())
+	if (!tsc_allowed)
 		return PVC_WHY_NO_TSC;
 	/* Whoever names a mode has decided to trust the host. */
 	if (o->mode == PVC_WISH_AUTO && pvc_confidential())
@@ -103,11 +106,12 @@ static enum pvc_reason obstacle_to_any(const struct pvc_options *o)
 
 void pvc_attach_maps(struct pvc_core *b, const struct pvc_options *o, const struct pvc_maps *maps)
 {
-	enum pvc_reason why = obstacle_to_any(o);
+	bool tsc_allowed = pvc_tsc_allowed();
+	enum pvc_reason why = obstacle_to_any(o, tsc_allowed);
 	struct pvc_proof proof;
 	enum pvc_mode mode;
 
-	find_kernel(b, maps);
+	find_kernel(b, maps, tsc_allowed);
 	b->resync_ns = (uint64_t)o->resync_us * 1000;
 	if (why != PVC_WHY_STABLE) {
 		pvc_source_start(b, PVC_MODE_KERNEL, why);

@@ -19,9 +19,8 @@
 struct arguments {
 	const char *shim;
 	char **program;
+	unsigned verbose;
 };
-
-const char *argp_program_version = "pvclock-run 0.1.0";
 
 static const struct argp_option argp_options[] = {
 	{"mode", 'm', "MODE", 0, "auto, stable, percpu or kernel", 0},
@@ -39,23 +38,35 @@ static void refuse(const char *name, const char *value, const char *expected)
 	exit(EXIT_USAGE);
 }
 
-/* The shim will read the same variables; whatever is wrong is refused here. */
 static void set(const char *name, const char *value)
+{
+	if (setenv(name, value, 1) != 0)
+		err(EXIT_NOT_RUN, "%s", name);
+}
+
+/*
+ * The shim reads the same variables and would make do with a default; whoever
+ * starts a program by hand wants to hear of it first.
+ */
+static void check_environment(unsigned verbose)
 {
 	struct pvc_options o;
 
-	if (setenv(name, value, 1) != 0)
-		err(EXIT_NOT_RUN, "%s", name);
 	pvc_options_default(&o);
 	pvc_options_environment(&o, refuse);
+	if (verbose > o.verbose)
+		set("PVCLOCK_VERBOSE", verbose > 1 ? "2" : "1");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
-	const char *verbose = getenv("PVCLOCK_VERBOSE");
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		/* getopt has its line on stderr; argp's advice would go here. */
+		state->err_stream = NULL;
+		return 0;
 	case 'm':
 		set("PVCLOCK_MODE", arg);
 		return 0;
@@ -66,7 +77,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		set("PVCLOCK_RESYNC_US", arg);
 		return 0;
 	case 'v':
-		set("PVCLOCK_VERBOSE", verbose && !strcmp(verbose, "1") ? "2" : "1");
+		a->verbose++;
 		return 0;
 	case 'S':
 		a->shim = arg;
@@ -102,13 +113,14 @@ static const char *find_shim(void)
 	errx(EXIT_NOT_RUN, "no " SHIM " beside this program; name it with --shim");
 }
 
-static void preload(const char *shim)
+static void preload(const char *name)
 {
 	const char *others = getenv("LD_PRELOAD");
-	char *list;
+	/* Absolute: ld.so searches for a name without a slash, and programs chdir. */
+	char *list, *shim = realpath(name, NULL);
 
-	if (access(shim, R_OK) != 0)
-		err(EXIT_NOT_RUN, "%s", shim);
+	if (!shim || access(shim, R_OK) != 0)
+		err(EXIT_NOT_RUN, "%s", name);
 	/* ld.so splits the list at these, and has no way to quote them. */
 	if (strpbrk(shim, " :"))
 		errx(EXIT_NOT_RUN, "%s: a path to preload cannot hold a space or a colon", shim);
@@ -117,6 +129,7 @@ static void preload(const char *shim)
 	if (setenv("LD_PRELOAD", list, 1) != 0)
 		err(EXIT_NOT_RUN, "LD_PRELOAD");
 	free(list);
+	free(shim);
 }
 
 int main(int argc, char **argv)
@@ -131,8 +144,10 @@ int main(int argc, char **argv)
 		NULL};
 	struct arguments a = {0};
 
-	argp_err_exit_status = EXIT_USAGE;
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
+	argp_program_version = "pvclock-run 0.1.0";
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a))
+		return EXIT_USAGE;
+	check_environment(a.verbose);
 	preload(a.shim ? a.shim : find_shim());
 	execvp(a.program[0], a.program);
 	err(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN, "%s", a.program[0]);
