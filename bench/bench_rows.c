@@ -49,7 +49,7 @@ struct bench_row *bench_row(const char *key)
 {
 	size_t i;
 
-	for (i = 0; strcmp(bench_rows[i].key, key); i++)
+	for (i = 0; strcmp(bench_rows[i].key, key) != 0; i++)
 		;
 	return &bench_rows[i];
 }

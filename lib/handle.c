@@ -25,8 +25,23 @@ struct handle {
 	struct pvc_options options;
 };
 
-static struct handle *table[HANDLES];
+static _Atomic(struct handle *) table[HANDLES];
 static bool has_membarrier;
+
+/* A grace period puts readers before it: TSan takes our word for that. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define reader_done(h) __tsan_release(h)
+#define after_readers(h) __tsan_acquire(h)
+#else
+#define reader_done(h) ((void)0)
+#define after_readers(h) ((void)0)
+#endif
 
 static long expedited(void)
 {
@@ -80,10 +95,13 @@ PVC_PUBLIC int pvclock_open(const struct pvclock_options *options)
 		return -ENOMEM;
 	take_options(&h->options, options);
 	pvc_attach(&h->core, &h->options);
-	for (i = 0; i < HANDLES; i++)
-		/* A full barrier: readers see the block before the pointer. */
-		if (!uatomic_cmpxchg(&table[i], NULL, h))
+	for (i = 0; i < HANDLES; i++) {
+		struct handle *none = NULL;
+
+		/* Release: pairs with find, which sees the block with the pointer. */
+		if (atomic_compare_exchange_strong(&table[i], &none, h))
 			return i;
+	}
 	pvc_node_free(h, sizeof(*h));
 	return -EMFILE;
 }
@@ -92,15 +110,16 @@ PVC_PUBLIC int pvclock_close(int handle)
 {
 	struct handle *h;
 
-	if (handle < 0 || handle >= HANDLES || !rcu_dereference(table[handle]))
+	if (handle < 0 || handle >= HANDLES || !atomic_load(&table[handle]))
 		return -EBADF;
 	/* liburcu aborts when the barrier it has counted on is refused. */
 	if (has_membarrier && expedited() != 0)
 		return -EPERM;
-	h = uatomic_xchg(&table[handle], NULL);
+	h = atomic_exchange(&table[handle], NULL);
 	if (!h)
 		return -EBADF;
 	synchronize_rcu();
+	after_readers(h);
 	pvc_node_free(h, sizeof(*h));
 	return 0;
 }
@@ -108,7 +127,9 @@ PVC_PUBLIC int pvclock_close(int handle)
 /* Inside rcu_read_lock. */
 static inline struct handle *find(int handle)
 {
-	return pvc_likely((unsigned)handle < HANDLES) ? rcu_dereference(table[handle]) : NULL;
+	if (pvc_unlikely((unsigned)handle >= HANDLES))
+		return NULL;
+	return atomic_load_explicit(&table[handle], memory_order_acquire);
 }
 
 #define WITH_HANDLE(handle, call)                                                                  \
@@ -119,6 +140,7 @@ static inline struct handle *find(int handle)
 		rcu_read_lock();                                                                   \
 		h = find(handle);                                                                  \
 		ret = pvc_likely(h != NULL) ? (call) : -EBADF;                                     \
+		reader_done(h);                                                                    \
 		rcu_read_unlock();                                                                 \
 		return ret;                                                                        \
 	} while (0)

@@ -216,6 +216,7 @@ static enum update take_sample(struct pvc_core *b, int id, uint64_t good,
 
 	best->x1 = 0;
 	best->x2 = UINT64_MAX;
+	best->ns = 0;
 	for (tries = 0; tries < SAMPLE_TRIES; tries++) {
 		struct pvc_timespec ts;
 

@@ -188,7 +188,7 @@ bool pvc_source_input(struct pvc_core *b, struct pvc_input *in)
 {
 	unsigned tries;
 	uint32_t entry;
-	uint64_t ns, own;
+	uint64_t ns = 0, own = 0;
 
 	for (tries = 0; tries < SOURCE_TRIES; tries++) {
 		uint32_t mode;

@@ -52,7 +52,7 @@ static void take_line(struct pvc_maps *maps, const char *line)
 		candidate(maps, start, end, 0);
 	} else if (!strcmp(name, "[vvar]")) {
 		candidate(maps, start, end, PVCLOCK_PAGE_SIZE);
-		candidate(maps, start, end, 2 * PVCLOCK_PAGE_SIZE);
+		candidate(maps, start, end, 2ul * PVCLOCK_PAGE_SIZE);
 	} else if (!strcmp(name, "[vdso]") && end > start) {
 		maps->vdso = start;
 		maps->vdso_end = end;

@@ -106,7 +106,7 @@ static const char *find_shim(void)
 	path[length] = '\0';
 	end = strrchr(path, '/');
 	for (i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
-		strcpy(end, beside[i]);
+		snprintf(end, sizeof("/../lib/" SHIM), "%s", beside[i]);
 		if (access(path, R_OK) == 0)
 			return path;
 	}

@@ -210,15 +210,6 @@ static inline char *next_line(char **text)
 	return line;
 }
 
-/* A directory under $TMPDIR or /tmp, to be removed with remove_tree. */
-static inline void make_tree(char path[PATH_MAX])
-{
-	const char *under = getenv("TMPDIR");
-
-	snprintf(path, PATH_MAX, "%s/pvclock-test.XXXXXX", under && *under ? under : "/tmp");
-	assert_non_null(mkdtemp(path));
-}
-
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	(void)st;
@@ -227,9 +218,43 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
 	return remove(path);
 }
 
+/* The directories of this test program; removed at the end if a test failed. */
+static char trees[8][PATH_MAX];
+
 static inline void remove_tree(const char *path)
 {
+	size_t i;
+
 	assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	for (i = 0; i < sizeof(trees) / sizeof(*trees); i++)
+		if (!strcmp(trees[i], path))
+			trees[i][0] = '\0';
+}
+
+static inline void remove_trees(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(trees) / sizeof(*trees); i++)
+		if (trees[i][0])
+			nftw(trees[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A directory under $TMPDIR or /tmp, to be removed with remove_tree. */
+static inline void make_tree(char path[PATH_MAX])
+{
+	static bool registered;
+	const char *under = getenv("TMPDIR");
+	size_t i = 0;
+
+	while (trees[i][0])
+		assert_true(++i < sizeof(trees) / sizeof(*trees));
+	snprintf(path, PATH_MAX, "%s/pvclock-test.XXXXXX", under && *under ? under : "/tmp");
+	assert_non_null(mkdtemp(path));
+	memcpy(trees[i], path, PATH_MAX);
+	if (!registered)
+		atexit(remove_trees);
+	registered = true;
 }
 
 #endif /* TESTS_PROCESS_H */

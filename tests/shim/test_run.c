@@ -106,7 +106,9 @@ static void not_a_program(void **state)
 	(void)state;
 	run_in(NULL, WORDS(runner, "/no/such/program"), EXIT_NOT_FOUND);
 	assert_one_line(r.err, WORDS("pvclock-run: /no/such/program: "));
-	run_in(NULL, WORDS(runner, "no-such-program-anywhere", "x"), EXIT_NOT_FOUND);
+	/* A directory in PATH that may not be searched is another failure. */
+	run_in(WORDS("PATH=/usr/bin:/bin"), WORDS(runner, "no-such-program-anywhere", "x"),
+	       EXIT_NOT_FOUND);
 	assert_one_line(r.err, WORDS("pvclock-run: no-such-program-anywhere: "));
 	run_in(NULL, WORDS(runner, "/"), EXIT_NOT_RUN);
 	assert_one_line(r.err, WORDS("pvclock-run: /: "));

@@ -213,18 +213,19 @@ static inline bool sim_can_pin(unsigned cpu)
 	return can;
 }
 
-/* CPUs that a test may pin itself to, and that have an entry. */
+/* CPUs that a test may pin itself to, and that have an entry: one at least. */
 static inline unsigned sim_cpus(unsigned list[PVCLOCK_PAGE_SLOTS])
 {
 	cpu_set_t set;
 	unsigned cpu, n = 0;
 
+	list[0] = 0;
 	if (sched_getaffinity(0, sizeof(set), &set))
-		return 0;
+		return 1;
 	for (cpu = 0; cpu < PVCLOCK_PAGE_SLOTS; cpu++)
 		if (CPU_ISSET(cpu, &set))
 			list[n++] = cpu;
-	return n;
+	return n ? n : 1;
 }
 
 static inline void sim_unpin(void)
@@ -277,6 +278,12 @@ static inline uint64_t sim_random(uint64_t *state)
 	*state ^= *state << 25;
 	*state ^= *state >> 27;
 	return *state * 2685821657736338717ull;
+}
+
+/* 0 to limit - 1; the analyzer cannot see that a limit is never 0. */
+static inline uint64_t sim_below(uint64_t *state, uint64_t limit)
+{
+	return limit ? sim_random(state) % limit : 0;
 }
 
 static inline uint64_t sim_seed(void)

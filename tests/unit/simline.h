@@ -74,7 +74,7 @@ static inline void set_rules(struct sim *s, uint64_t rate)
 /* What the kernel is asked for takes some time, before and after. */
 static inline struct pvc_sample sample(struct sim *s)
 {
-	uint64_t width = ticks(s->bracket), before = sim_random(&s->seed) % (width + 1);
+	uint64_t width = ticks(s->bracket), before = sim_below(&s->seed, width + 1);
 	struct pvc_sample sample = {.x1 = input(s)};
 
 	pass(s, before);

@@ -100,13 +100,14 @@ static void strange_maps(void **state)
 	assert_int_equal(parsed("fffffffffffff000-ffffffffffffffff r--p [vvar]\n", 9).count, 0);
 	/* A path that merely ends like one of ours is longer than the line. */
 	memset(text, 'a', sizeof(text));
-	strcpy(text + sizeof(text) - 20, " [vvar_vclock]\n");
+	memcpy(text + sizeof(text) - 20, " [vvar_vclock]\n", 16);
 	memcpy(text, "7000-9000 ", 10);
 	assert_int_equal(parsed(text, 100).count, 0);
 	/* More of them than there is room for. */
 	text[0] = '\0';
 	for (i = 0; i < 30; i++)
-		strcat(text, "7000-9000 r--p 0 0 0 [vvar_vclock]\n");
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+		         "7000-9000 r--p 0 0 0 [vvar_vclock]\n");
 	maps = parsed(text, 33);
 	assert_int_equal(maps.count, PVC_CANDIDATES);
 }
@@ -241,7 +242,7 @@ static void nonsense(void **state)
 	for (i = 0; i < 2000; i++) {
 		size_t byte;
 
-		for (byte = 0; byte < 2 * PVCLOCK_SLOT_SIZE; byte++)
+		for (byte = 0; byte < 2ul * PVCLOCK_SLOT_SIZE; byte++)
 			((unsigned char *)page)[byte] = (unsigned char)random();
 		answers(attached(PVC_WISH_AUTO, at));
 	}

@@ -151,7 +151,7 @@ static void monotonic_when_set(void **state)
 
 static void idle(void **state)
 {
-	const uint64_t gap[] = {10 * MS, 3600 * S, 7 * 86400 * S};
+	const uint64_t gap[] = {10 * MS, 3600 * S, 7ull * 86400 * S};
 	struct sim s;
 	unsigned i;
 	int by;

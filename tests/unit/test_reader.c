@@ -198,7 +198,7 @@ static void number_entries(void)
 
 	for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++) {
 		e.system_time = i;
-		e.tsc_timestamp = i * 1000;
+		e.tsc_timestamp = i * 1000ull;
 		sim_put(&page, i, &e);
 	}
 }
@@ -243,7 +243,7 @@ static void *wander(void *arg)
 			sim_pin(cpu[i / 500 % n]);
 		if (pvc_read_percpu(page.slot, PVCLOCK_PAGE_SLOTS, i, &r) != PVC_OK)
 			busy++;
-		else if (r.system_time != r.cpu || r.tsc_timestamp != r.cpu * 1000)
+		else if (r.system_time != r.cpu || r.tsc_timestamp != r.cpu * 1000ull)
 			wrong++;
 	}
 	return (void *)(uintptr_t)(wrong + busy);
