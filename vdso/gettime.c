@@ -360,17 +360,13 @@ static bool percpu_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
 	       pvc_line_read(b, id, current, PVC_X_NS(ns), (uint32_t)PVC_X_NS(ns), ts);
 }
 
-int pvc_gettime_slow(struct pvc_core *b, int id, struct pvc_timespec *ts)
+static __attribute__((noinline)) int anchor(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
-	uint32_t mode = atomic_load_explicit(&b->mode, memory_order_relaxed);
 	unsigned tries;
 	int err = 0;
 
-	if (pvc_unlikely(!pvc_is_ours(id) || !ts))
-		return kernel_gettime(b, id, ts);
-	if (mode != PVC_MODE_KERNEL && mode != PVC_MODE_STABLE && percpu_fast(b, id, ts))
-		return 0;
-	if (mode == PVC_MODE_KERNEL && !pvc_latch_begin(&b->current[id]))
+	if (atomic_load_explicit(&b->mode, memory_order_relaxed) == PVC_MODE_KERNEL &&
+	    !pvc_latch_begin(&b->current[id]))
 		return kernel_gettime(b, id, ts);
 	for (tries = 0; tries < UPDATE_TRIES; tries++) {
 		switch (update(b, id, ts, &err)) {
@@ -385,6 +381,17 @@ int pvc_gettime_slow(struct pvc_core *b, int id, struct pvc_timespec *ts)
 		}
 	}
 	return fall_back(b, id, ts);
+}
+
+/* Short, and what it calls apart: in mode percpu this is the way of every call. */
+int pvc_gettime_slow(struct pvc_core *b, int id, struct pvc_timespec *ts)
+{
+	if (pvc_unlikely(!pvc_is_ours(id) || !ts))
+		return kernel_gettime(b, id, ts);
+	if (pvc_likely(atomic_load_explicit(&b->mode, memory_order_relaxed) == PVC_MODE_PERCPU &&
+	               percpu_fast(b, id, ts)))
+		return 0;
+	return anchor(b, id, ts);
 }
 
 int pvc_getres(struct pvc_core *b, int id, struct pvc_timespec *ts)
