@@ -273,6 +273,8 @@ pvc_inline uint64_t pvc_rate_of(struct pvc_core *b, uint64_t x)
 PVC_INTERNAL bool pvc_source_input(struct pvc_core *b, struct pvc_input *in);
 /* Hypervisor ns, not going back within the scope; and as read, as above. */
 PVC_INTERNAL bool pvc_source_now(struct pvc_core *b, uint64_t *ns, uint64_t *own);
+/* The same in mode percpu. */
+PVC_INTERNAL bool pvc_source_percpu(struct pvc_core *b, uint64_t *ns, uint64_t *own);
 /* One consistent reading of this CPU's entry, not clamped. */
 PVC_INTERNAL enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r);
 /* The attached page goes into service; b->entry and what describes it are set. */

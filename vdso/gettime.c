@@ -356,7 +356,7 @@ static bool percpu_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
 	uint64_t current = pvc_latch_begin(&b->current[id]);
 	uint64_t ns, own;
 
-	return pvc_source_now(b, &ns, &own) &&
+	return pvc_source_percpu(b, &ns, &own) &&
 	       pvc_line_read(b, id, current, PVC_X_NS(ns), (uint32_t)PVC_X_NS(ns), ts);
 }
 

@@ -113,19 +113,42 @@ static __attribute__((noinline)) bool percpu_again(struct pvc_core *b, uint64_t 
 	return false;
 }
 
-static bool percpu_now(struct pvc_core *b, uint64_t *ns, uint64_t *own)
+static __attribute__((noinline)) bool percpu_thread(struct pvc_core *b, uint64_t *ns, uint64_t *own)
 {
-	_Atomic uint64_t *last = b->thread_last ? b->thread_last() : &b->last;
+	_Atomic uint64_t *last = b->thread_last();
 	uint64_t bias = atomic_load_explicit(&b->bias, memory_order_acquire);
 	unsigned cpu = predicted_cpu(b);
 	struct pvc_reading r;
 
-	if (pvc_unlikely(cpu >= b->count || (last != &b->last && *last < b->last)))
-		return percpu_again(b, ns, own);
-	if (pvc_likely(pvc_read_own(b->entry, cpu, &r) == PVC_OK &&
+	if (pvc_likely(cpu < b->count && atomic_load(last) >= atomic_load(&b->last) &&
+	               pvc_read_own(b->entry, cpu, &r) == PVC_OK &&
 	               clamp_reading(b, &r, bias, last, ns, own)))
 		return true;
 	return percpu_again(b, ns, own);
+}
+
+/*
+ * Scope process, where nothing is in the way: what clamp_reading does, written
+ * so that no call returns here and no register has to be saved.
+ */
+bool pvc_source_percpu(struct pvc_core *b, uint64_t *ns, uint64_t *own)
+{
+	uint64_t bias = atomic_load_explicit(&b->bias, memory_order_acquire), value, seen;
+	unsigned cpu = predicted_cpu(b);
+	struct pvc_reading r;
+
+	if (pvc_unlikely(b->thread_last != NULL))
+		return percpu_thread(b, ns, own);
+	if (pvc_unlikely(cpu >= b->count || pvc_read_own(b->entry, cpu, &r) != PVC_OK))
+		return percpu_again(b, ns, own);
+	value = pvc_reading_ns(&r) + bias;
+	seen = atomic_load_explicit(&b->last, memory_order_relaxed);
+	if (pvc_unlikely(value + PVC_NS_SKEW < seen ||
+	                 atomic_load_explicit(&b->bias, memory_order_acquire) != bias))
+		return percpu_again(b, ns, own);
+	*own = value;
+	*ns = clamp_to(&b->last, seen, value);
+	return true;
 }
 
 /* By the cached parameters; the version alone is read from the page. */
@@ -180,7 +203,7 @@ bool pvc_source_now(struct pvc_core *b, uint64_t *ns, uint64_t *own)
 	uint32_t mode = atomic_load_explicit(&b->mode, memory_order_acquire);
 
 	if (mode == PVC_MODE_PERCPU)
-		return percpu_now(b, ns, own);
+		return pvc_source_percpu(b, ns, own);
 	return mode != PVC_MODE_KERNEL && stable_now(b, ns, own);
 }
 
