@@ -15,8 +15,9 @@ SHIM_LIBRARIES := $(patsubst %.c,$(O)/%.so,$(wildcard tests/shim/lib_*.c))
 
 TESTS = $(UNIT_TESTS) $(LIVE_TESTS) $(SHIM_TESTS) $(BUILD_TESTS)
 # A preloaded library must come after a sanitizer's runtime: not tested together
-# with one, nor is the shape of instrumented objects.
-SAN_TESTS = $(UNIT_TESTS) $(LIVE_TESTS)
+# with one, nor is the shape of instrumented objects, nor the image, which could
+# not load the runtime.
+SAN_TESTS = $(filter-out %/test_image_attached,$(UNIT_TESTS)) $(LIVE_TESTS)
 
 CMOCKA = $(call pc,--libs cmocka)
 
