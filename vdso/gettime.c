@@ -211,6 +211,7 @@ static enum update take_sample(struct pvc_core *b, int id, uint64_t good,
                                const struct pvc_input *first, struct pvc_sample *best, int *err)
 {
 	uint64_t rate = pvc_rate_of(b, first->x);
+	struct pvc_timespec ts = {0, 0};
 	struct pvc_input in = *first, out;
 	unsigned tries;
 
@@ -218,8 +219,6 @@ static enum update take_sample(struct pvc_core *b, int id, uint64_t good,
 	best->x2 = UINT64_MAX;
 	best->ns = 0;
 	for (tries = 0; tries < SAMPLE_TRIES; tries++) {
-		struct pvc_timespec ts;
-
 		/* Nothing but these two in the bracket. */
 		*err = kernel_gettime(b, id, &ts);
 		if (*err)
