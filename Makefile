@@ -67,7 +67,7 @@ help:
 # ---- what must be there before anything is compiled -------------------------
 
 APT_BUILD := pkg-config liburcu-dev libnuma-dev libcmocka-dev libjansson-dev
-APT_CHECK := binutils strace python3 perl
+APT_CHECK := binutils g++ strace python3 perl
 APT_LINT := clang clang-tidy clang-format cppcheck mandoc libclang-rt-dev
 
 apt_install = DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1)
