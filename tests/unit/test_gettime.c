@@ -7,41 +7,11 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#include "sim.h"
-
-static struct sim_page page;
-static struct pvc_core core;
+#include "simblock.h"
 
 static const int ours[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME,
                            CLOCK_TAI};
 #define OURS (sizeof(ours) / sizeof(*ours))
-
-static void attach(enum pvc_mode mode)
-{
-	struct sim_entry e = sim_real();
-
-	sim_put_all(&page, &e);
-	sim_attach(&core, &page, mode);
-}
-
-static uint64_t now(int id)
-{
-	struct pvc_timespec ts = {-1, -1};
-
-	assert_int_equal(pvc_gettime(&core, id, &ts), 0);
-	assert_in_range(ts.nsec, 0, PVC_NSEC_PER_SEC - 1);
-	return sim_ns(&ts);
-}
-
-/* Until the page's rate is proved: a millisecond of calls, for all it matters. */
-static void prove(void)
-{
-	unsigned i;
-
-	for (i = 0; i < 1000000 && !atomic_load(&core.proved); i++)
-		now(CLOCK_MONOTONIC);
-	assert_int_equal(atomic_load(&core.proved), 1);
-}
 
 /* In a process of its own, because what is wrong here may be a crash. */
 static int zero_block_child(void)

@@ -2,46 +2,10 @@
 /*
  * The whole block while the host changes the page under it.
  */
-#include "sim.h"
+#include "simblock.h"
 
 #define MS 1000000ll
 #define SEC 1000000000ll
-
-static struct sim_page page;
-static struct pvc_core core;
-static struct sim_entry entry; /* what the host wrote last */
-
-static void attach(enum pvc_mode mode)
-{
-	entry = sim_real();
-	sim_put_all(&page, &entry);
-	sim_attach(&core, &page, mode);
-}
-
-static uint64_t now(int id)
-{
-	struct pvc_timespec ts = {-1, -1};
-
-	assert_int_equal(pvc_gettime(&core, id, &ts), 0);
-	return sim_ns(&ts);
-}
-
-static void prove(void)
-{
-	unsigned i;
-
-	for (i = 0; i < 1000000 && !atomic_load(&core.proved); i++)
-		now(CLOCK_MONOTONIC);
-	assert_int_equal(atomic_load(&core.proved), 1);
-}
-
-static uint64_t hyper(void)
-{
-	uint64_t ns = 0;
-
-	assert_true(sim_now(&core, &ns));
-	return ns;
-}
 
 static void host_moves(int64_t ns)
 {

@@ -2,45 +2,9 @@
 /*
  * STABLE is cleared, on one CPU before the others, and what follows it.
  */
-#include "sim.h"
+#include "simblock.h"
 
 #define THREADS 4
-
-static struct sim_page page;
-static struct pvc_core core;
-static struct sim_entry entry;
-
-static void attach(enum pvc_mode mode)
-{
-	entry = sim_real();
-	sim_put_all(&page, &entry);
-	sim_attach(&core, &page, mode);
-}
-
-static uint64_t now(int id)
-{
-	struct pvc_timespec ts = {-1, -1};
-
-	assert_int_equal(pvc_gettime(&core, id, &ts), 0);
-	return sim_ns(&ts);
-}
-
-static uint64_t hyper(void)
-{
-	uint64_t ns = 0;
-
-	assert_true(sim_now(&core, &ns));
-	return ns;
-}
-
-static void prove(void)
-{
-	unsigned i;
-
-	for (i = 0; i < 1000000 && !atomic_load(&core.proved); i++)
-		now(CLOCK_MONOTONIC);
-	assert_int_equal(atomic_load(&core.proved), 1);
-}
 
 /* The CPU we are pinned to, the last that we may use. */
 static unsigned pin_to_one(void)
