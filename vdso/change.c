@@ -54,21 +54,28 @@ static bool put_now(struct pvc_core *b, uint64_t current, const struct pvc_now *
  * taken after that, we know how far any of them came. Both steps can be done by
  * any thread that finds the first one done. Returns false if it must be tried
  * again; *reach is what time has come to.
+ *
+ * how: PVC_NOW_ENDED by who has others to follow, PVC_NOW_LEFT by who leaves mode
+ * stable. The second also ends what has ended already, so that what follows
+ * after it cannot be published any more: its readers would pass the reach.
  */
-static bool end_now(struct pvc_core *b, struct pvc_now *old, uint64_t *current, uint64_t *reach)
+static bool end_now(struct pvc_core *b, uint64_t how, struct pvc_now *old, uint64_t *current,
+                    uint64_t *reach)
 {
 	*current = pvc_latch_begin(&b->now_current);
 	pvc_now_load(b, *current, old);
 	if (!pvc_latch_valid(&b->now_current, *current))
 		return false;
 	*reach = 0;
-	if (!pvc_latch_slot(*current))
+	if (!pvc_latch_slot(*current) && how == PVC_NOW_ENDED)
 		return true;
-	if (!old->ended) {
-		old->ended = 1;
+	if (old->ended < how) {
+		old->ended = how;
 		put_now(b, *current, old);
 		return false;
 	}
+	if (old->ended > how)
+		return false;
 	*reach = pvc_now_at(old, pvc_rdtsc_ordered((enum pvc_order)b->order)) + NS_MARGIN;
 	return true;
 }
@@ -136,7 +143,7 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 	struct pvc_now old, next = {.r = *r};
 	uint64_t current, raw;
 
-	if (!end_now(b, &old, &current, &next.floor))
+	if (!end_now(b, PVC_NOW_ENDED, &old, &current, &next.floor))
 		return false;
 	if (pvc_latch_slot(current) && !same_values(&old.r, r) && !end_clocks_of(b, &old.r, r))
 		return false;
@@ -166,7 +173,7 @@ static void leave_stable(struct pvc_core *b)
 		pvc_source_stop(b, PVC_WHY_UNSTABLE);
 		return;
 	}
-	if (!end_now(b, &old, &current, &reach))
+	if (!end_now(b, PVC_NOW_LEFT, &old, &current, &reach))
 		return;
 	pvc_raise(&b->last, reach);
 	if (mode != PVC_MODE_STABLE && mode != PVC_MODE_STABLE_NS)
@@ -217,6 +224,11 @@ bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 	pvc_now_load(b, current, &now);
 	if (!pvc_latch_valid(&b->now_current, current))
 		return true;
+	if (now.ended == PVC_NOW_LEFT) {
+		/* Whoever began to leave may not have come to the end of it. */
+		leave_stable(b);
+		return true;
+	}
 	if ((now.ended || !same_values(&now.r, &r)) && !take_values(b, &r))
 		return true;
 	/* Last, and release: whoever sees it sees what was ended before it. */

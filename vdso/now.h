@@ -8,11 +8,18 @@
 
 #include "core.h"
 
+/* A slot's parameters are in service, or are kept only to be continued from. */
+enum {
+	PVC_NOW_LIVE = 0,
+	PVC_NOW_ENDED, /* others follow */
+	PVC_NOW_LEFT,  /* none do: mode stable is being left */
+};
+
 struct pvc_now {
 	struct pvc_reading r; /* tsc_timestamp, system_time, mul, shift */
 	uint64_t floor;       /* ns: what the parameters before these had reached */
 	uint64_t bias;        /* ns: added, to bridge restarts */
-	uint64_t ended;       /* kept for their successors, not for readers */
+	uint64_t ended;       /* PVC_NOW_* */
 };
 
 /* The caller checks that current is still valid. */

@@ -2,6 +2,7 @@
 /*
  * The whole block while the host changes the page under it.
  */
+#include "../../vdso/now.h"
 #include "simblock.h"
 
 #define MS 1000000ll
@@ -125,32 +126,56 @@ static void change_is_not_set(void **state)
 	assert_int_equal(atomic_load(&core.count_of.steps), 0);
 }
 
-/*
- * Somebody ended the parameters and was killed before he put new ones; the
- * next one finds the same on the page. What the floor kept must stay kept.
- */
+/* As a thread does that is killed right after: the parameters, but not in service. */
+static void put_by_hand(uint64_t ended)
+{
+	uint64_t current = pvc_latch_begin(&core.now_current);
+	struct pvc_now_slot *old = &core.now[pvc_latch_slot(current)], *s;
+	unsigned slot = pvc_latch_claim(&core.now_busy);
+
+	s = &core.now[slot];
+	s->tsc_timestamp = old->tsc_timestamp;
+	s->system_time = old->system_time;
+	s->mul_shift = old->mul_shift;
+	s->floor = old->floor;
+	s->bias = old->bias;
+	s->ended = ended;
+	assert_true(pvc_latch_publish(&core.now_current, &core.now_busy, current, slot));
+}
+
+/* The next one finds the same on the page. What the floor kept must stay kept. */
 static void ended_and_the_same(void **state)
 {
-	struct pvc_now_slot *s, *old;
-	uint64_t current, ns;
-	unsigned slot;
+	uint64_t ns;
 
 	(void)state;
 	attach(PVC_MODE_STABLE);
 	hyper();
 	host_moves(-500 * MS);
 	ns = hyper();
-	current = pvc_latch_begin(&core.now_current);
-	old = &core.now[pvc_latch_slot(current)];
-	slot = pvc_latch_claim(&core.now_busy);
-	s = &core.now[slot];
-	s->tsc_timestamp = old->tsc_timestamp;
-	s->system_time = old->system_time;
-	s->mul_shift = old->mul_shift;
-	s->floor = old->floor;
-	s->ended = 1;
-	assert_true(pvc_latch_publish(&core.now_current, &core.now_busy, current, slot));
+	put_by_hand(PVC_NOW_ENDED);
 	assert_true(hyper() >= ns);
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_STABLE);
+}
+
+/*
+ * One thread was leaving mode stable while another CPU's entry brought values
+ * that still are: these must not come into service, for who leaves has reckoned
+ * without them. The other completes what the first began.
+ */
+static void left_and_moved(void **state)
+{
+	uint64_t ns;
+
+	(void)state;
+	if (!sim_has_rdtscp("mode percpu"))
+		return;
+	attach(PVC_MODE_STABLE);
+	ns = hyper();
+	put_by_hand(PVC_NOW_LEFT);
+	host_moves(700);
+	assert_true(hyper() >= ns);
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
 }
 
 static void nonsense_appears(void **state)
@@ -343,12 +368,13 @@ static void small_restart_percpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(version_alone_moves), cmocka_unit_test(values_change),
-		cmocka_unit_test(change_is_not_set),   cmocka_unit_test(ended_and_the_same),
-		cmocka_unit_test(nonsense_appears),    cmocka_unit_test(stuck_pages),
-		cmocka_unit_test(realtime_by_turns),   cmocka_unit_test(wrong_rate),
-		cmocka_unit_test(restart_stable),      cmocka_unit_test(restart_stable_ns),
-		cmocka_unit_test(restart_percpu),      cmocka_unit_test(small_restart_percpu),
+		cmocka_unit_test(version_alone_moves),  cmocka_unit_test(values_change),
+		cmocka_unit_test(change_is_not_set),    cmocka_unit_test(ended_and_the_same),
+		cmocka_unit_test(left_and_moved),       cmocka_unit_test(nonsense_appears),
+		cmocka_unit_test(stuck_pages),          cmocka_unit_test(realtime_by_turns),
+		cmocka_unit_test(wrong_rate),           cmocka_unit_test(restart_stable),
+		cmocka_unit_test(restart_stable_ns),    cmocka_unit_test(restart_percpu),
+		cmocka_unit_test(small_restart_percpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
