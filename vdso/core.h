@@ -141,7 +141,7 @@ struct pvc_now_slot {
 	_Atomic uint64_t tsc_timestamp, system_time, mul_shift;
 	_Atomic uint64_t floor; /* ns: what the parameters before these reached */
 	_Atomic uint64_t bias;  /* ns: added, to bridge restarts */
-	_Atomic uint64_t ended; /* kept only to be compared with */
+	_Atomic uint64_t ended; /* PVC_NOW_*, in now.h */
 	uint64_t pad[2];
 };
 
@@ -254,7 +254,7 @@ static inline void pvc_raise(_Atomic uint64_t *to, uint64_t value)
 		;
 }
 
-/* source.c: the page as an input, and what to do when it changes */
+/* source.c: the page as an input; what to do when it changes is in change.c */
 struct pvc_input {
 	uint64_t x;   /* not going back within the scope */
 	uint64_t own; /* what was read, which a clamp may have raised to x */

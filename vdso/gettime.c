@@ -90,6 +90,9 @@ static bool end_line(struct pvc_core *b, int id, uint64_t current, struct pvc_li
 		line->cut = cut ? cut : 1;
 		if (put_line(b, id, current, line))
 			return true;
+		/* Somebody else has moved on: it is not for us to end. */
+		if (pvc_latch_begin(&b->current[id]) != current)
+			return false;
 		pvc_raise(&b->floor[id], pvc_line_reach(line, line->x0 + line->span));
 		return move_latch(b, id, current, 0);
 	}

@@ -166,6 +166,15 @@ static inline enum pvc_read pvc_read_percpu(pvc_entry *base, unsigned count, uns
 	return PVC_BUSY;
 }
 
+/*
+ * 146 years: no uptime, and all arithmetic on less stays in range. A value like
+ * this, once clamped to, would stand for ever.
+ */
+pvc_inline bool pvc_ns_absurd(uint64_t ns)
+{
+	return ns >> 62;
+}
+
 /* Could a hypervisor have written this? Not a proof, but nonsense fails it. */
 static inline bool pvc_reading_plausible(const struct pvc_reading *r)
 {
@@ -173,10 +182,10 @@ static inline bool pvc_reading_plausible(const struct pvc_reading *r)
 		return false;
 	if (r->flags & ~(PVCLOCK_TSC_STABLE_BIT | PVCLOCK_GUEST_STOPPED))
 		return false;
-	/* 292 years; also the bound that keeps all later arithmetic in range */
+	/* 292 years */
 	if ((int64_t)r->system_time < 0 || (int64_t)r->tsc_timestamp < 0)
 		return false;
-	return pvc_reading_ns(r) < 1ull << 62;
+	return !pvc_ns_absurd(pvc_reading_ns(r));
 }
 
 #endif /* PVC_READER_H */

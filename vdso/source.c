@@ -71,9 +71,20 @@ static __attribute__((noinline)) bool bridge(struct pvc_core *b, uint64_t bias, 
 {
 	struct pvc_reading r;
 
-	if (pvc_source_sample(b, &r) == PVC_OK && pvc_reading_ns(&r) + bias + PVC_NS_SKEW < seen)
+	if (pvc_source_sample(b, &r) == PVC_OK && !pvc_ns_absurd(pvc_reading_ns(&r)) &&
+	    pvc_reading_ns(&r) + bias + PVC_NS_SKEW < seen)
 		pvc_change_bridge(b, pvc_reading_ns(&r), bias, seen);
 	return false;
+}
+
+/*
+ * Outside of what may be clamped to: further below last than CPUs differ, or
+ * centuries above it, as nonsense in an entry makes it; clamped to, that would
+ * stand for ever. One comparison of the sign, for every call comes by here.
+ */
+pvc_inline bool off_the_clamp(uint64_t value, uint64_t seen)
+{
+	return pvc_unlikely((int64_t)(value + PVC_NS_SKEW - seen) < 0);
 }
 
 /* False: the page moved underneath, and the reading is to be made again. */
@@ -83,7 +94,7 @@ pvc_inline bool clamp_reading(struct pvc_core *b, const struct pvc_reading *r, u
 	uint64_t value = pvc_reading_ns(r) + bias;
 	uint64_t seen = atomic_load_explicit(last, memory_order_relaxed);
 
-	if (pvc_unlikely(value + PVC_NS_SKEW < seen))
+	if (off_the_clamp(value, seen))
 		return bridge(b, bias, seen);
 	/* The reading belongs to the bias that was there before it. */
 	if (pvc_unlikely(atomic_load_explicit(&b->bias, memory_order_acquire) != bias))
@@ -143,8 +154,8 @@ bool pvc_source_percpu(struct pvc_core *b, uint64_t *ns, uint64_t *own)
 		return percpu_again(b, ns, own);
 	value = pvc_reading_ns(&r) + bias;
 	seen = atomic_load_explicit(&b->last, memory_order_relaxed);
-	if (pvc_unlikely(value + PVC_NS_SKEW < seen ||
-	                 atomic_load_explicit(&b->bias, memory_order_acquire) != bias))
+	if (off_the_clamp(value, seen) ||
+	    pvc_unlikely(atomic_load_explicit(&b->bias, memory_order_acquire) != bias))
 		return percpu_again(b, ns, own);
 	*own = value;
 	*ns = clamp_to(&b->last, seen, value);

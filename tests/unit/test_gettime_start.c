@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The first millisecond, many times: no line is published yet, each call is
- * answered by the kernel and moves the latch, and all threads do so at once.
+ * All threads at once where the kernel answers each call, and each moves the
+ * latch: the first millisecond, many times, and a page that gets stuck.
  */
-#include "sim.h"
+#include "simblock.h"
 
 #define THREADS 4
 #define ROUNDS 300
 #define CALLS 300
 
-static struct sim_page page;
-static struct pvc_core core;
 static pthread_barrier_t gate;
 static _Atomic uint64_t max;
 static _Atomic unsigned backwards, failed, zero;
@@ -62,10 +60,55 @@ static void all_at_once(void **state)
 	assert_int_equal(atomic_load(&backwards), 0);
 }
 
+static void *stuck_caller(void *arg)
+{
+	unsigned i;
+
+	(void)arg;
+	pthread_barrier_wait(&gate);
+	for (i = 0; i < CALLS; i++) {
+		struct pvc_timespec ts;
+
+		/* A span is 20 ms by now, and nobody may be sent to its end. */
+		if (pvc_gettime(&core, CLOCK_MONOTONIC, &ts) ||
+		    sim_ns(&ts) > sim_kernel_ns(CLOCK_MONOTONIC) + 1000000)
+			atomic_fetch_add(&failed, 1);
+	}
+	return NULL;
+}
+
+/* Who loses the race to end a line has not ended it, and moves nothing. */
+static void stuck_at_once(void **state)
+{
+	pthread_t thread[THREADS];
+	unsigned round, i;
+
+	(void)state;
+	for (round = 0; round < 40; round++) {
+		attach(PVC_MODE_STABLE);
+		core.resync_ns = 20000000;
+		prove();
+		for (i = 0; atomic_load(&core.count_of.anchors) < 12 && i < 10000000; i++)
+			now(CLOCK_MONOTONIC);
+		for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++)
+			sim_begin(&page.slot[i]);
+		assert_int_equal(pthread_barrier_init(&gate, NULL, THREADS), 0);
+		for (i = 0; i < THREADS; i++)
+			assert_int_equal(pthread_create(&thread[i], NULL, stuck_caller, NULL), 0);
+		for (i = 0; i < THREADS; i++)
+			pthread_join(thread[i], NULL);
+		pthread_barrier_destroy(&gate);
+		for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++)
+			sim_end(&page.slot[i]);
+	}
+	assert_int_equal(atomic_load(&failed), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(stuck_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
