@@ -194,7 +194,7 @@ static void empty_entry(void **state)
 {
 	struct sim_entry zero = {0}, wild = {.mul = 1u << 31, .shift = 100};
 	struct sim_entry far = {.mul = 1u << 31, .shift = 31};
-	const struct sim_entry *bad[] = {&zero, &wild, &far};
+	const struct sim_entry *const bad[3] = {&zero, &wild, &far};
 	unsigned i, n, cpu;
 	uint64_t ns, before, more;
 
@@ -202,7 +202,7 @@ static void empty_entry(void **state)
 	if (!possible())
 		return;
 	cpu = pin_to_one();
-	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+	for (i = 0; i < 3; i++) {
 		attach(PVC_MODE_PERCPU);
 		prove();
 		ns = hyper();
