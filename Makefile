@@ -32,7 +32,8 @@ say = $(if $(V),@:,@printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$@)')
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla \
 	$(if $(WERROR),-Werror)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-BASE_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -fvisibility=hidden -fPIC
+BASE_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -MMD -MP -fvisibility=hidden -fPIC \
+	-ffunction-sections
 # GCC warns that TSan does not model fences; every access around ours is atomic.
 ifneq (,$(findstring thread,$(SAN)))
 BASE_CFLAGS += $(if $(findstring clang,$(CC)),,-Wno-tsan)
@@ -43,6 +44,13 @@ endif
 CORE_CFLAGS = $(BASE_CFLAGS) -ffreestanding -fno-stack-protector -fcf-protection=none \
 	$(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
 HOST_CFLAGS = $(BASE_CFLAGS) -D_GNU_SOURCE -Iinclude
+
+# What runs once, or once in a millisecond, is better small: each page of code that
+# the shim touches is memory of every program under it.
+SMALL := $(if $(findstring -O2,$(CFLAGS)),-Os)
+$(patsubst %,$(O)/vdso/%.o,change continuity discipline edge exact interval line now record \
+	sampled service) \
+$(patsubst %.c,$(O)/%.o,$(wildcard lib/attach/*.c)): BASE_CFLAGS += $(SMALL)
 
 pc = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 
@@ -62,13 +70,13 @@ PROGRAMS := $(O)/pvclock-bench $(O)/pvclockstat $(O)/pvclock-run
 all: $(LIB) $(O)/libpvclock.so $(O)/libpvclock.a $(SHIM) $(IMAGE) $(PROGRAMS) $(O)/pvclock.pc
 
 help:
-	@sed -n '3,13s/^# \{0,1\}//p' Makefile
+	@sed -n '3,19s/^# \{0,1\}//p' Makefile
 
 # ---- what must be there before anything is compiled -------------------------
 
 APT_BUILD := pkg-config liburcu-dev libnuma-dev libcmocka-dev libjansson-dev
 APT_CHECK := binutils g++ strace python3 perl
-APT_LINT := clang clang-tidy clang-format cppcheck mandoc libclang-rt-dev
+APT_LINT := clang clang-tidy clang-format cppcheck mandoc libclang-rt-dev llvm spin
 
 apt_install = DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1)
 # Quiet where all is there already; an old list of packages is renewed once.
@@ -158,9 +166,11 @@ $(O)/libpvclock.a: $(LIB_OBJ) $(ATTACH_OBJ) $(CORE_OBJ)
 	$(Q)ld -r -o $(O)/libpvclock.o $^ && objcopy --localize-hidden $(O)/libpvclock.o
 	$(Q)rm -f $@ && ar rcs $@ $(O)/libpvclock.o
 
+# Small, as above: what it does not call is left out, and no part begins a page.
 $(SHIM): $(SHIM_OBJ) $(ATTACH_OBJ) $(CORE_OBJ) lib/preload/shim.map
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS_SO) -Wl,-soname,libpvclock-preload.so \
+	$(Q)$(CC) $(LDFLAGS_SO) -Wl,-soname,libpvclock-preload.so -Wl,--gc-sections \
+		-Wl,-z,noseparate-code \
 		-Wl,--version-script=lib/preload/shim.map -o $@ $(filter %.o,$^)
 
 # Loaded by hand, like the kernel's: nothing may be left to a dynamic linker.
@@ -175,7 +185,8 @@ $(O)/pvclock-bench: $(patsubst %.c,$(O)/%.o,$(wildcard bench/bench_*.c)) $(LIB) 
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(O) -lpvclock \
 		-Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' $(call pc,--libs numa jansson) -pthread
 
-$(O)/pvclockstat: $(O)/bench/pvclockstat.o $(LIB) $(O)/libpvclock.so
+$(O)/pvclockstat: $(O)/bench/pvclockstat.o $(patsubst %.c,$(O)/%.o,$(wildcard bench/stat_*.c)) \
+		$(LIB) $(O)/libpvclock.so
 	$(call say,LD)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(O) -lpvclock \
 		-Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' $(call pc,--libs jansson)
@@ -230,6 +241,6 @@ uninstall:
 
 # Only what a build puts there, whatever O names.
 clean:
-	rm -rf $(addprefix $(O)/,vdso lib bench tests .packages .flags *.so *.so.1 *.a *.o *.pc \
+	rm -rf $(addprefix $(O)/,vdso lib bench tests fuzz model coverage .packages .flags *.so *.so.1 *.a *.o *.pc \
 		$(notdir $(PROGRAMS)))
 	-@rmdir $(O) 2>/dev/null || true

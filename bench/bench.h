@@ -46,7 +46,7 @@ typedef uint64_t bench_loop(unsigned calls, int handle);
 bench_loop bench_rdtsc, bench_lfence_rdtsc, bench_rdtscp;
 bench_loop bench_libc_monotonic, bench_libc_realtime, bench_syscall_monotonic;
 bench_loop bench_pvclock_monotonic, bench_pvclock_realtime, bench_pvclock_unordered;
-bench_loop bench_pvclock_now, bench_handle_monotonic, bench_handle_now;
+bench_loop bench_pvclock_now, bench_handle_monotonic, bench_handle_now, bench_plain;
 
 /* A batch, after some calls to warm up: every batch follows another row's. */
 uint64_t bench_batch(bench_loop *loop, unsigned calls, int handle);
@@ -62,14 +62,27 @@ static inline uint64_t bench_ticks(void)
 	return tsc;
 }
 
+/* bench_plain.c: the entries of the handle's page, and a clamp without any art */
+void bench_plain_begin(int handle);
+uint64_t bench_plain_now(void);
+
 /* bench_place.c: CPUs, and memory near them */
-struct bench_place {
-	int cpu;          /* where everything is measured */
-	int other;        /* where a second thread contends from; -1: nowhere */
-	int node;         /* of cpu; -1: no NUMA */
-	char allowed[64]; /* CPUs, as a list, or its start */
+/* The CPUs that the process may use. */
+struct bench_cpus {
+	unsigned count;
+	int cpu[BENCH_CPUS];
+	char text[64]; /* as a list, or its start */
 };
 
+struct bench_place {
+	int cpu;   /* where everything is measured */
+	int other; /* where a second thread contends from; -1: nowhere */
+	int node;  /* of cpu; -1: no NUMA */
+	struct bench_cpus allowed;
+};
+
+/* Exits if they cannot be learned. */
+void bench_cpus_allowed(struct bench_cpus *cpus);
 /* Exits if cpu is not one of the allowed ones, or if it cannot be had. */
 void bench_place_take(struct bench_place *place, int cpu);
 /* The calling thread; 0 or an errno. */
@@ -98,6 +111,8 @@ struct bench_child {
 bool bench_find_shim(const char *wanted, char *buffer, char *reason);
 /* Is the shim in this process? */
 bool bench_under_shim(void);
+/* Exits if it is. */
+void bench_refuse_shim(void);
 /* Children from here on have it, or with NULL do not. */
 bool bench_child_preload(const char *shim);
 /* Runs a program to its end: 0 or an errno. */
@@ -174,12 +189,31 @@ struct bench_env {
 void bench_env_read(struct bench_env *env);
 const char *bench_mode_name(uint32_t mode);
 
+/* bench_single.c: calls one by one, where a batch would hide the rare dear one */
+enum { BENCH_SINGLE_KERNEL, BENCH_SINGLE_OURS, BENCH_SINGLES };
+
+struct bench_single {
+	double median, p99, p99_9, p99_99; /* ns, net of what timing itself takes */
+};
+
+struct bench_singles {
+	unsigned calls, wakes;                     /* of each */
+	struct bench_single single[BENCH_SINGLES]; /* call after call */
+	struct bench_single rare[BENCH_SINGLES];   /* one call after a sleep */
+	char skipped[BENCH_REASON];                /* of ours; "": it ran */
+};
+
+/* ns are ticks until bench_singles_finish. */
+void bench_singles_take(struct bench_singles *singles);
+void bench_singles_finish(struct bench_singles *singles, double tsc_mhz);
+
 /* bench_run.c */
 struct bench_result {
 	struct bench_options options;
 	struct bench_place place;
 	struct bench_env env;
 	struct bench_cost cost[BENCH_COSTS];
+	struct bench_singles singles;
 	double tsc_mhz;
 	double seconds; /* how long the rounds took */
 };
@@ -187,6 +221,7 @@ struct bench_result {
 void bench_run(struct bench_result *result);
 
 /* bench_table.c, bench_json.c */
+void bench_print_env(const struct bench_env *env, const char *allowed);
 void bench_print_table(const struct bench_result *result);
 void bench_print_json(const struct bench_result *result);
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "bench_args.h"
 
 #define SHIM "libpvclock-preload.so"
 #define ANSWER_SECONDS 10 /* a batch takes milliseconds; longer is a hang */
@@ -75,6 +76,14 @@ static int is_shim(struct dl_phdr_info *info, size_t size, void *data)
 bool bench_under_shim(void)
 {
 	return dl_iterate_phdr(is_shim, NULL);
+}
+
+void bench_refuse_shim(void)
+{
+	if (bench_under_shim())
+		error(ARGS_EXIT_FAILURE, 0,
+		      "the shim is loaded into this program, where it would be taken for the "
+		      "kernel; start it without");
 }
 
 bool bench_child_preload(const char *shim)

@@ -55,7 +55,7 @@ struct bench_contender *bench_contender_new(const struct bench_place *place, cha
 	int err;
 
 	if (place->other < 0) {
-		snprintf(reason, BENCH_REASON, "only one CPU is allowed, %s", place->allowed);
+		snprintf(reason, BENCH_REASON, "only one CPU is allowed, %s", place->allowed.text);
 		return NULL;
 	}
 	c = bench_place_alloc(place, sizeof(*c));

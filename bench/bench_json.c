@@ -7,9 +7,7 @@
 
 #include "bench.h"
 #include "bench_args.h"
-
-/* 64 significant bits would be printed as noise; no clock is that good. */
-#define PRECISION 7
+#include "bench_json.h"
 
 static json_t *ratio(double ns, double of)
 {
@@ -21,17 +19,16 @@ static json_t *index_or_null(int index)
 	return index < 0 ? json_null() : json_integer(index);
 }
 
-static json_t *environment(const struct bench_result *r)
+json_t *bench_json_env(const struct bench_env *env, const char *allowed)
 {
-	const struct bench_env *env = &r->env;
 	const struct pvclock_status *s = &env->status;
 
-	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:s, s:s, s:s, s:I, s:s}", "pvclock",
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:s, s:s, s:s, s:s, s:I, s:s}", "pvclock",
 	                 ARGS_VERSION, "mode", bench_mode_name(s->mode), "reason", s->reason,
-	                 "stable", (int)(s->flags & PVCLOCK_TSC_STABLE_BIT), "entries",
-	                 (int)s->entries, "kernel", env->kernel, "clocksource", env->clocksource,
-	                 "hypervisor", env->hypervisor, "cpu_model", env->model, "cpus_online",
-	                 (json_int_t)env->cpus, "cpus_allowed", r->place.allowed);
+	                 "exact", (int)s->exact, "stable", (int)(s->flags & PVCLOCK_TSC_STABLE_BIT),
+	                 "entries", (int)s->entries, "kernel", env->kernel, "clocksource",
+	                 env->clocksource, "hypervisor", env->hypervisor, "cpu_model", env->model,
+	                 "cpus_online", (json_int_t)env->cpus, "cpus_allowed", allowed);
 }
 
 static json_t *method(const struct bench_result *r)
@@ -82,24 +79,66 @@ static json_t *cost(const struct bench_cost *c)
 	                 c->more);
 }
 
-void bench_print_json(const struct bench_result *r)
+static json_t *often(const struct bench_single *s)
 {
-	json_t *root = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "environment",
-		environment(r), "method", method(r), "ns_per_call", rows(), "floor",
-		ratio(bench_floor(), 1), "shim_x_program_monotonic",
-		comparison("shim_monotonic", "program_monotonic"), "shim_x_program_realtime",
-		comparison("shim_realtime", "program_realtime"), "syscall_x_percpu",
-		comparison("syscall_monotonic", "percpu_monotonic"), "syscall_x_percpu_now",
-		comparison("syscall_monotonic", "percpu_now"), "start_up_us",
-		cost(&r->cost[BENCH_START_UP]), "memory_idle_kib",
-		cost(&r->cost[BENCH_MEMORY_IDLE]), "memory_reader_kib",
-		cost(&r->cost[BENCH_MEMORY_READER]));
+	return json_pack("{s:f, s:f, s:f, s:f}", "median", s->median, "p99", s->p99, "p99_9",
+	                 s->p99_9, "p99_99", s->p99_99);
+}
 
+static json_t *rare(const struct bench_single *s)
+{
+	return json_pack("{s:f, s:f}", "median", s->median, "p99", s->p99);
+}
+
+/* Ours only where it is in mode stable, as for the rows. */
+static json_t *ours_or(const struct bench_singles *s, json_t *ours)
+{
+	if (!*s->skipped)
+		return ours;
+	json_decref(ours);
+	return json_pack("{s:s}", "skipped", s->skipped);
+}
+
+static json_t *singles(const struct bench_singles *s)
+{
+	const struct bench_single *kernel = &s->single[BENCH_SINGLE_KERNEL];
+	const struct bench_single *ours = &s->single[BENCH_SINGLE_OURS];
+	const struct bench_single *kernel_rare = &s->rare[BENCH_SINGLE_KERNEL];
+	const struct bench_single *ours_rare = &s->rare[BENCH_SINGLE_OURS];
+	double more = ours_rare->median - kernel_rare->median;
+
+	return json_pack("{s:{s:I, s:o, s:o, s:o}, s:{s:I, s:o, s:o, s:o}}", "call_after_call",
+	                 "calls", (json_int_t)s->calls, "vdso_monotonic", often(kernel),
+	                 "stable_monotonic", ours_or(s, often(ours)), "p99_99_x_vdso",
+	                 *s->skipped ? json_null() : ratio(ours->p99_99, kernel->p99_99),
+	                 "every_10_ms", "calls", (json_int_t)s->wakes, "vdso_monotonic",
+	                 rare(kernel_rare), "stable_monotonic", ours_or(s, rare(ours_rare)),
+	                 "median_more", *s->skipped ? json_null() : json_real(more));
+}
+
+void bench_json_print(json_t *root)
+{
 	if (!root)
 		error(ARGS_EXIT_FAILURE, 0, "cannot make the JSON object");
 	/* A failed write shows at the end, as for the table. */
-	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(PRECISION));
+	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(JSON_PRECISION));
 	putchar('\n');
 	json_decref(root);
+}
+
+void bench_print_json(const struct bench_result *r)
+{
+	bench_json_print(json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"environment", bench_json_env(&r->env, r->place.allowed.text), "method", method(r),
+		"ns_per_call", rows(), "floor", ratio(bench_floor(), 1), "shim_x_program_monotonic",
+		comparison("shim_monotonic", "program_monotonic"), "shim_x_program_realtime",
+		comparison("shim_realtime", "program_realtime"), "syscall_x_percpu",
+		comparison("syscall_monotonic", "percpu_monotonic"), "syscall_x_percpu_now",
+		comparison("syscall_monotonic", "percpu_now"), "percpu_2_x_plain_2",
+		comparison("percpu_monotonic_2", "plain_clamp_2"), "percpu_thread_2_x_1",
+		comparison("percpu_thread_monotonic_2", "percpu_thread_monotonic"), "start_up_us",
+		cost(&r->cost[BENCH_START_UP]), "memory_idle_kib",
+		cost(&r->cost[BENCH_MEMORY_IDLE]), "memory_reader_kib",
+		cost(&r->cost[BENCH_MEMORY_READER]), "ns_of_single_calls", singles(&r->singles)));
 }

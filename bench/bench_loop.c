@@ -60,6 +60,8 @@ BENCH_LOOP(bench_pvclock_now, pvclock_now(&out.ns))
 BENCH_LOOP(bench_handle_monotonic, pvclock_gettime_h(handle, CLOCK_MONOTONIC, &out.ts))
 BENCH_LOOP(bench_handle_now, pvclock_now_h(handle, &out.ns))
 
+BENCH_LOOP(bench_plain, out.ns = bench_plain_now())
+
 uint64_t bench_batch(bench_loop *loop, unsigned calls, int handle)
 {
 	loop(calls / 8 + 1, handle);

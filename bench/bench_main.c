@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "bench_agree.h"
 #include "bench_args.h"
 
 enum { OPT_ROUNDS = 256, OPT_BATCH, OPT_CPU, OPT_SHIM, OPT_JSON, OPT_WORKER };
@@ -30,7 +30,9 @@ static const char doc[] =
 	"and what the shim costs a process in start-up and memory."
 	"\vAll rows are measured in turns, batch by batch, on one CPU. The floor is the lower of "
 	"the medians of the two ordered reads of the TSC, 'lfence; rdtsc' and 'rdtscp'. Ratios "
-	"are of medians, to that floor and to the kernel's vDSO, MONOTONIC.";
+	"are of medians, to that floor and to the kernel's vDSO, MONOTONIC."
+	"\n\n'pvclock-bench agree' proves the clocks against the kernel's instead; see "
+	"'pvclock-bench agree --help'.";
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -68,13 +70,12 @@ int main(int argc, char **argv)
 	static const struct argp argp = {option_list, parse, NULL, doc, NULL, NULL, NULL};
 	struct bench_result result = {.options = {.rounds = 1000, .batch = 2000, .cpu = -1}};
 
+	if (argc > 1 && !strcmp(argv[1], "agree"))
+		return bench_agree(argc - 1, argv + 1);
 	args_parse(&argp, "pvclock-bench " ARGS_VERSION, argc, argv, &result.options);
 	if (result.options.worker)
 		return bench_worker_serve();
-	if (bench_under_shim())
-		error(ARGS_EXIT_FAILURE, 0,
-		      "the shim is loaded into this program, where it would be taken for the "
-		      "kernel; start it without");
+	bench_refuse_shim();
 	bench_place_take(&result.place, result.options.cpu);
 	bench_run(&result);
 	if (result.options.json)

@@ -45,6 +45,13 @@ static int find_other(const cpus *set, int cpu)
 	return other;
 }
 
+static void read_allowed(cpus *set)
+{
+	memset(set, 0, sizeof(*set));
+	if (sched_getaffinity(0, sizeof(*set), set->part))
+		error(ARGS_EXIT_FAILURE, errno, "cannot learn the allowed CPUs");
+}
+
 /* "0-3,8": as taskset -c takes it. */
 static void list_allowed(const cpus *set, char *text, size_t size)
 {
@@ -63,6 +70,19 @@ static void list_allowed(const cpus *set, char *text, size_t size)
 	}
 }
 
+void bench_cpus_allowed(struct bench_cpus *all)
+{
+	cpus set;
+	int i;
+
+	read_allowed(&set);
+	list_allowed(&set, all->text, sizeof(all->text));
+	all->count = 0;
+	for (i = 0; i < BENCH_CPUS; i++)
+		if (is_allowed(&set, i))
+			all->cpu[all->count++] = i;
+}
+
 int bench_place_pin(int cpu)
 {
 	cpus set;
@@ -75,18 +95,14 @@ int bench_place_pin(int cpu)
 void bench_place_take(struct bench_place *place, int cpu)
 {
 	cpus set;
-	int err, i;
+	int err;
 
-	memset(&set, 0, sizeof(set));
-	if (sched_getaffinity(0, sizeof(set), set.part))
-		error(ARGS_EXIT_FAILURE, errno, "cannot learn the allowed CPUs");
-	list_allowed(&set, place->allowed, sizeof(place->allowed));
-	for (i = 0; i < BENCH_CPUS; i++)
-		if (is_allowed(&set, i))
-			place->cpu = i;
+	read_allowed(&set);
+	bench_cpus_allowed(&place->allowed);
+	place->cpu = place->allowed.cpu[place->allowed.count - 1];
 	if (cpu >= 0 && !is_allowed(&set, cpu))
 		error(ARGS_EXIT_USAGE, 0, "--cpu: '%d' is not one of the CPUs allowed here, %s",
-		      cpu, place->allowed);
+		      cpu, place->allowed.text);
 	if (cpu >= 0)
 		place->cpu = cpu;
 	err = bench_place_pin(place->cpu);

@@ -31,6 +31,10 @@ struct bench_row bench_rows[] = {
          .loop = bench_handle_monotonic, .reader = BENCH_PERCPU_THREAD, .contended = true},
 	{"percpu_now", "pvclock_now, per-CPU+clamp", .loop = bench_handle_now,
          .reader = BENCH_PERCPU},
+	{"plain_clamp", "plain compare-exchange clamp, 1 thread", .loop = bench_plain,
+         .reader = BENCH_PERCPU},
+	{"plain_clamp_2", "plain compare-exchange clamp, 2 threads", .loop = bench_plain,
+         .reader = BENCH_PERCPU, .contended = true},
 	{"forwarded_monotonic", "pvclock forwarding, MONOTONIC", .loop = bench_handle_monotonic,
          .reader = BENCH_KERNEL},
 	{"program_monotonic", "a program, MONOTONIC", .where = BENCH_PROGRAM,
@@ -86,6 +90,7 @@ void bench_readers_open(int handles[BENCH_READERS])
 		options.size = sizeof(options);
 		handles[i] = pvclock_open(&options);
 	}
+	bench_plain_begin(handles[BENCH_PERCPU]);
 }
 
 void bench_readers_close(const int handles[BENCH_READERS])

@@ -180,8 +180,10 @@ void bench_run(struct bench_result *result)
 	start_contender(&run, &result->place);
 	start_programs(&run, result->cost);
 	run_rounds(&run, result);
+	bench_singles_take(&result->singles);
 	/* A mode that changed meanwhile would be in the wrong rows. */
 	bench_readers_check(run.handle);
+	bench_singles_finish(&result->singles, result->tsc_mhz);
 	bench_env_read(&result->env);
 	bench_child_end(&run.worker[BENCH_PROGRAM]);
 	bench_child_end(&run.worker[BENCH_SHIMMED]);

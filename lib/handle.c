@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../vdso/entry.h"
 #include "../vdso/gettime.h"
 #include "lib.h"
 
@@ -23,6 +25,12 @@
 struct handle {
 	struct pvc_core core;
 	struct pvc_options options;
+	struct pvc_place place;
+	struct pvc_node_records records;
+	/* By whom it is being replaced or closed: one at a time, and nobody waits. */
+	atomic_bool changing;
+	/* What TSan knows the end of readers by; a store would undo what it knows. */
+	char readers;
 };
 
 static _Atomic(struct handle *) table[HANDLES];
@@ -36,8 +44,8 @@ static bool has_membarrier;
 #endif
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
-#define reader_done(h) __tsan_release(h)
-#define after_readers(h) __tsan_acquire(h)
+#define reader_done(h) ((h) ? __tsan_release(&(h)->readers) : (void)0)
+#define after_readers(h) __tsan_acquire(&(h)->readers)
 #else
 #define reader_done(h) ((void)0)
 #define after_readers(h) ((void)0)
@@ -53,48 +61,123 @@ static long expedited(void)
 }
 
 /*
+ * Nobody forks while a handle is between two sources: the child would have it so for ever.
+ * Signals are blocked first, for a handler may fork.
+ */
+static pthread_mutex_t between_sources = PTHREAD_MUTEX_INITIALIZER;
+static sigset_t mask_of_fork;
+
+static void begin_alone(sigset_t *mask)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, mask);
+	pthread_mutex_lock(&between_sources);
+}
+
+static void end_alone(const sigset_t *mask)
+{
+	pthread_mutex_unlock(&between_sources);
+	pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+/* Before liburcu's locks, which who replaces takes in this order too. */
+static void before_fork(void)
+{
+	sigset_t mask;
+
+	begin_alone(&mask);
+	mask_of_fork = mask;
+	urcu_bp_before_fork();
+}
+
+static void after_fork(void)
+{
+	sigset_t mask = mask_of_fork;
+
+	urcu_bp_after_fork_parent();
+	end_alone(&mask);
+}
+
+static void forked(void)
+{
+	sigset_t mask = mask_of_fork;
+	struct handle *h;
+	int i;
+
+	urcu_bp_after_fork_child();
+	for (i = 0; i < HANDLES; i++) {
+		h = atomic_load(&table[i]);
+		if (!h)
+			continue;
+		/* Whoever was at it is in the parent. */
+		atomic_store(&h->changing, false);
+		pvc_clocks_forked(&h->core);
+	}
+	end_alone(&mask);
+}
+
+/*
  * liburcu registers for membarrier when it is loaded, which is before us. Its
  * list of readers would have the parent's threads in a forked child, and a close
  * there wait for them for ever, if it were not told of forks.
  */
 __attribute__((constructor)) static void prepare(void)
 {
-	pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
+	pthread_atfork(before_fork, after_fork, forked);
 	has_membarrier = expedited() == 0;
-}
-
-static bool valid_options(const struct pvclock_options *o)
-{
-	if (o->size < sizeof(*o) || o->mode > PVCLOCK_MODE_AUTO || o->scope > PVCLOCK_SCOPE_THREAD)
-		return false;
-	if (o->reserved[0] || o->reserved[1] || o->reserved[2] || o->reserved[3])
-		return false;
-	return !o->resync_us ||
-	       (o->resync_us >= PVC_RESYNC_MIN_US && o->resync_us <= PVC_RESYNC_MAX_US);
 }
 
 static void take_options(struct pvc_options *to, const struct pvclock_options *o)
 {
-	*to = pvc_default_options;
-	if (!o)
-		return;
-	to->mode = (enum pvc_wish)o->mode;
-	to->scope = (enum pvc_scope)o->scope;
-	to->resync_us = o->resync_us ? o->resync_us : PVC_RESYNC_DEFAULT_US;
+	struct pvc_options took = pvc_default_options;
+
+	if (o) {
+		took.mode = (enum pvc_wish)o->mode;
+		took.scope = (enum pvc_scope)o->scope;
+		took.resync_us = o->resync_us ? o->resync_us : PVC_RESYNC_DEFAULT_US;
+	}
+	to->mode = took.mode;
+	to->verbose = took.verbose;
+	/* pvclock_status_h may be reading these. */
+	__atomic_store_n(&to->scope, took.scope, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->resync_us, took.resync_us, __ATOMIC_RELAXED);
+}
+
+static void attach(struct handle *h)
+{
+	/* First: once attached it has readers. */
+	pvc_node_records(&h->core, &h->records, h->place.foreign);
+	pvc_place_attach(&h->core, &h->options, &h->place);
+	/* Not of a foreign page, nor after one, whatever was asked for. */
+	if (!h->core.thread_last)
+		__atomic_store_n(&h->options.scope, PVC_SCOPE_PROCESS, __ATOMIC_RELAXED);
+}
+
+static void leave(struct handle *h)
+{
+	pvc_place_leave(&h->place);
+	pvc_node_records_free(&h->records);
 }
 
 PVC_PUBLIC int pvclock_open(const struct pvclock_options *options)
 {
 	struct handle *h;
-	int i;
+	int i, err;
 
-	if (options && !valid_options(options))
+	if (options && !pvc_source_valid(options))
 		return -EINVAL;
 	h = pvc_node_alloc(sizeof(*h));
 	if (!h)
 		return -ENOMEM;
 	take_options(&h->options, options);
-	pvc_attach(&h->core, &h->options);
+	err = pvc_place_find(&h->place, options);
+	if (err) {
+		pvc_node_free(h, sizeof(*h));
+		return err;
+	}
+	attach(h);
 	for (i = 0; i < HANDLES; i++) {
 		struct handle *none = NULL;
 
@@ -102,29 +185,111 @@ PVC_PUBLIC int pvclock_open(const struct pvclock_options *options)
 		if (atomic_compare_exchange_strong(&table[i], &none, h))
 			return i;
 	}
+	leave(h);
 	pvc_node_free(h, sizeof(*h));
 	return -EMFILE;
+}
+
+static inline bool is_known(void)
+{
+	return URCU_TLS(urcu_bp_reader) != NULL;
+}
+
+/* liburcu makes the thread known, for which it may ask for memory, and be refused. */
+static __attribute__((noinline)) void enter_first(void)
+{
+	int saved = errno;
+
+	rcu_read_lock();
+	errno = saved;
+}
+
+static inline void enter(void)
+{
+	if (pvc_likely(is_known()))
+		rcu_read_lock();
+	else
+		enter_first();
+}
+
+/* For this thread to replace or close, until done_changing; 0 or a negative errno. */
+static int begin_changing(int handle, struct handle **h)
+{
+	int err = 0;
+
+	if (handle < 0 || handle >= HANDLES)
+		return -EBADF;
+	/* liburcu aborts when the barrier it has counted on is refused. */
+	if (has_membarrier && expedited() != 0)
+		return -EPERM;
+	enter();
+	*h = atomic_load(&table[handle]);
+	if (!*h)
+		err = -EBADF;
+	else if (atomic_exchange(&(*h)->changing, true))
+		err = -EBUSY;
+	rcu_read_unlock();
+	return err;
+}
+
+/*
+ * The block stays, so that what it told is known to what it will tell. Its page is put
+ * out of service, those who were reading it come to an end, and then it has another.
+ */
+PVC_PUBLIC int pvclock_replace(int handle, const struct pvclock_options *options)
+{
+	struct pvc_event replaced = {.kind = PVC_EVENT_REPLACED};
+	struct pvc_place place, old;
+	struct pvc_node_records records;
+	struct handle *h;
+	sigset_t mask;
+	int err;
+
+	if (options && !pvc_source_valid(options))
+		return -EINVAL;
+	err = begin_changing(handle, &h);
+	if (err)
+		return err;
+	err = pvc_place_find(&place, options);
+	if (err) {
+		atomic_store(&h->changing, false);
+		return err;
+	}
+	begin_alone(&mask);
+	pvc_source_pause(&h->core);
+	synchronize_rcu();
+	after_readers(h);
+	old = h->place;
+	records = h->records;
+	h->place = place;
+	take_options(&h->options, options);
+	if (pvc_tsc_allowed())
+		replaced.tsc = pvc_rdtsc_ordered(pvc_order_of_this_cpu());
+	pvc_event_add(&h->core, &replaced);
+	attach(h);
+	end_alone(&mask);
+	pvc_place_leave(&old);
+	pvc_node_records_free(&records);
+	atomic_store(&h->changing, false);
+	return 0;
 }
 
 PVC_PUBLIC int pvclock_close(int handle)
 {
 	struct handle *h;
+	int err = begin_changing(handle, &h);
 
-	if (handle < 0 || handle >= HANDLES || !atomic_load(&table[handle]))
-		return -EBADF;
-	/* liburcu aborts when the barrier it has counted on is refused. */
-	if (has_membarrier && expedited() != 0)
-		return -EPERM;
-	h = atomic_exchange(&table[handle], NULL);
-	if (!h)
-		return -EBADF;
+	if (err)
+		return err;
+	atomic_store(&table[handle], NULL);
 	synchronize_rcu();
 	after_readers(h);
+	leave(h);
 	pvc_node_free(h, sizeof(*h));
 	return 0;
 }
 
-/* Inside rcu_read_lock. */
+/* Inside enter and rcu_read_unlock. */
 static inline struct handle *find(int handle)
 {
 	if (pvc_unlikely((unsigned)handle >= HANDLES))
@@ -137,7 +302,7 @@ static inline struct handle *find(int handle)
 		struct handle *h;                                                                  \
 		int ret;                                                                           \
                                                                                                    \
-		rcu_read_lock();                                                                   \
+		enter();                                                                           \
 		h = find(handle);                                                                  \
 		ret = pvc_likely(h != NULL) ? (call) : -EBADF;                                     \
 		reader_done(h);                                                                    \
@@ -155,6 +320,11 @@ PVC_PUBLIC int pvclock_gettime_unordered_h(int handle, int id, struct timespec *
 	WITH_HANDLE(handle, pvc_gettime_unordered(&h->core, id, pvc_timespec(ts)));
 }
 
+PVC_PUBLIC int pvclock_gettime_interval_h(int handle, int id, struct pvclock_interval *interval)
+{
+	WITH_HANDLE(handle, pvc_interval_of(&h->core, id, interval));
+}
+
 PVC_PUBLIC int pvclock_now_h(int handle, uint64_t *ns)
 {
 	WITH_HANDLE(handle, pvc_now_of(&h->core, ns));
@@ -168,4 +338,38 @@ PVC_PUBLIC int pvclock_sample_h(int handle, struct pvclock_sample *sample)
 PVC_PUBLIC int pvclock_status_h(int handle, struct pvclock_status *status)
 {
 	WITH_HANDLE(handle, pvc_status_of(&h->core, &h->options, status));
+}
+
+PVC_PUBLIC int pvclock_now_entry_h(int handle, uint32_t entry, uint64_t *ns)
+{
+	WITH_HANDLE(handle, pvc_now_entry_of(&h->core, entry, ns));
+}
+
+PVC_PUBLIC int pvclock_sample_valid_h(int handle, const struct pvclock_sample *sample)
+{
+	WITH_HANDLE(handle, pvc_sample_valid_of(&h->core, sample));
+}
+
+PVC_PUBLIC int pvclock_entry_h(int handle, uint32_t cpu, struct pvclock_entry *entry)
+{
+	WITH_HANDLE(handle, pvc_entry_status_of(&h->core, cpu, entry));
+}
+
+PVC_PUBLIC int pvclock_events_h(int handle, uint64_t *after, struct pvclock_event *events,
+                                unsigned count, uint64_t *lost)
+{
+	WITH_HANDLE(handle, pvc_events_of(&h->core, after, events, count, lost));
+}
+
+static int generation_of(struct pvc_core *b, uint64_t *generation)
+{
+	if (!generation)
+		return -EFAULT;
+	*generation = pvc_generation(b);
+	return 0;
+}
+
+PVC_PUBLIC int pvclock_generation_h(int handle, uint64_t *generation)
+{
+	WITH_HANDLE(handle, generation_of(&h->core, generation));
 }

@@ -17,9 +17,15 @@ TESTS = $(UNIT_TESTS) $(LIVE_TESTS) $(SHIM_TESTS) $(BUILD_TESTS)
 # A preloaded library must come after a sanitizer's runtime: not tested together
 # with one, nor is the shape of instrumented objects, nor the image, which could
 # not load the runtime.
-SAN_TESTS = $(filter-out %/test_image_attached,$(UNIT_TESTS)) $(LIVE_TESTS)
+# TSan's own code, of which atomic accesses are calls, cannot be entered anywhere, as the
+# tests do that go instruction by instruction.
+SAN_TESTS = $(filter-out %/test_image_attached $(NOT_THREAD),$(UNIT_TESTS)) $(LIVE_TESTS) \
+	$(SIM_TESTS)
+NOT_THREAD = $(if $(findstring thread,$(SAN)),$(patsubst %.c,$(O)/%, \
+	$(shell grep -l simstep.h tests/unit/test_*.c)))
 
 CMOCKA = $(call pc,--libs cmocka)
+
 
 $(UNIT_TESTS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(ATTACH_OBJ) $(CORE_OBJ)
 	$(call say,LD)
@@ -42,9 +48,15 @@ $(SHIM_LIBRARIES): $(O)/tests/shim/%.so: $(O)/tests/shim/%.o
 	$(call say,LD)
 	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -shared -o $@ $<
 
+ADJTIME := $(O)/tests/adjtime/flip
+
+$(ADJTIME): $(O)/tests/adjtime/flip.o $(LIB) $(O)/libpvclock.so
+	$(call say,LD)
+	$(Q)$(CC) $(SANFLAGS) $(LDFLAGS) -o $@ $< -L$(O) -lpvclock -Wl,-rpath,'$$ORIGIN/../..'
+
 # The tests find the tree and the build by these two.
-run_tests = PVCLOCK_BUILD='$(abspath $(O))' PVCLOCK_SOURCE='$(CURDIR)' CC='$(CC)' \
-	tests/run $(1)
+TESTS_FIND = PVCLOCK_BUILD='$(abspath $(O))' PVCLOCK_SOURCE='$(CURDIR)' CC='$(CC)'
+run_tests = $(TESTS_FIND) tests/run $(1)
 
 check: all $(TESTS) $(SHIM_PROGRAMS) $(SHIM_LIBRARIES)
 	$(Q)$(call run_tests,$(TESTS))
@@ -56,3 +68,35 @@ check-sanitized: $(SAN_TESTS)
 sanitize:
 	$(MAKE) O=$(O)/asan CC=clang SAN=address,undefined check-sanitized
 	$(MAKE) O=$(O)/tsan CC=clang SAN=thread check-sanitized
+
+# ---- not part of check -------------------------------------------------------
+
+# Readings of each clock, pinned and then again moved about under load. As many
+# threads as there are CPUs share them. A reading of five clocks takes about a
+# microsecond, on a loaded CPU two.
+LONG ?= 1000000000
+CPUS := $(shell n=$$(nproc); echo $$((n < 64 ? n : 64)))
+AGREE = $(O)/pvclock-bench agree --count=$$((($(LONG) + $(CPUS) - 1) / $(CPUS))) --threads=$(CPUS)
+
+check-long: all $(SIM_TESTS)
+	@echo "$(LONG) readings of each of 5 clocks on $(CPUS) CPUs, twice: about" \
+		"$$(($(LONG) / $(CPUS) * 3 / 60000000 + 1)) minutes"
+	$(AGREE)
+	$(AGREE) --migrate --load
+	$(MAKE) check-sim-long
+
+# Seconds of each of its three parts.
+ADJTIME_SECONDS ?= 5
+
+check-adjtime: all $(ADJTIME)
+	@echo "This changes the rate of this machine's clocks for about" \
+		"$$((3 * $(ADJTIME_SECONDS))) seconds, by adjtimex(2): frequency -500/+500 ppm"
+	@echo "every 0.5 s, tick -10/+10 % every 0.1 s. The rate is put back at the end, also when"
+	@echo "this is interrupted or killed; the time may then be off by up to 10 ms. Needs root."
+	$(ADJTIME) $(O)/pvclock-bench $(ADJTIME_SECONDS)
+
+check-clocksource: all
+	@echo "This changes this machine's clocksource to each that it has, for some seconds, and"
+	@echo "puts it back at the end, also when it is interrupted or killed. Needs root."
+	tests/check-clocksource $(O)/pvclock-bench
+.PHONY: check-long check-adjtime check-clocksource

@@ -15,7 +15,12 @@
 
 #define pvc_likely(x) __builtin_expect(!!(x), 1)
 #define pvc_unlikely(x) __builtin_expect(!!(x), 0)
+/* Files that are to be small have one copy of each instead: see the Makefile. */
+#ifdef __OPTIMIZE_SIZE__
+#define pvc_inline static inline
+#else
 #define pvc_inline static inline __attribute__((always_inline))
+#endif
 
 typedef unsigned __int128 pvc_u128;
 
@@ -100,6 +105,21 @@ pvc_inline uint64_t pvc_rdtsc_ordered(enum pvc_order order)
 }
 
 /*
+ * A compare-exchange that only this thread and its signal handlers have to see as one:
+ * without the lock, a third of the cost. On failure *old is what was there.
+ */
+pvc_inline bool pvc_exchange_alone(_Atomic uint64_t *word, uint64_t *old, uint64_t value)
+{
+	bool done;
+
+	__asm__ volatile("cmpxchgq %[value], %[word]"
+	                 : [word] "+m"(*word), "+a"(*old), "=@ccz"(done)
+	                 : [value] "r"(value)
+	                 : "memory");
+	return done;
+}
+
+/*
  * CPU and node, packed as in TSC_AUX: the limit of a segment that Linux sets up
  * on every CPU for its own getcpu.
  */
@@ -147,6 +167,23 @@ static inline enum pvc_order pvc_order_of_this_cpu(void)
 pvc_inline uint64_t pvc_mulhi(uint64_t a, uint64_t b)
 {
 	return (uint64_t)(((pvc_u128)a * b) >> 64);
+}
+
+/*
+ * whole + ((a * b + frac) >> 64), the addition carrying on from the multiplication.
+ * Written out because compilers take three registers more, and the fast path has
+ * none to save.
+ */
+pvc_inline uint64_t pvc_mul_add(uint64_t a, const _Atomic uint64_t *b, const _Atomic uint64_t *frac,
+                                const _Atomic uint64_t *whole)
+{
+	uint64_t low = a, high;
+
+	__asm__("mulq %[b]\n\taddq %[frac], %[low]\n\tadcq %[whole], %[high]"
+	        : [low] "+a"(low), [high] "=&d"(high)
+	        : [b] "m"(*b), [frac] "m"(*frac), [whole] "m"(*whole)
+	        : "cc");
+	return high;
 }
 
 /*

@@ -12,14 +12,8 @@
  *   seen[entry] = version    (release)    TSC, version, seen[entry]
  *                                         fence, current again
  */
+#include "entry.h"
 #include "now.h"
-
-/*
- * A reader checks that nothing was published since it took its TSC, but the
- * processor may do the check some tens of ns before the TSC read. Whoever wants
- * to start after all such readers adds this.
- */
-#define NS_MARGIN 1000ull
 
 /*
  * An input may go back: a VM was restored. When it does so time and again while
@@ -28,57 +22,7 @@
 #define MOST_BACK 8
 #define FEW_ANCHORS 64
 
-/* Publishes parameters in place of what current names; false if it moved on. */
-static bool put_now(struct pvc_core *b, uint64_t current, const struct pvc_now *now)
-{
-	unsigned slot = pvc_latch_claim(&b->now_busy);
-	struct pvc_now_slot *s = &b->now[slot];
-
-	if (!slot)
-		return false;
-	atomic_store_explicit(&s->tsc_timestamp, now->r.tsc_timestamp, memory_order_relaxed);
-	atomic_store_explicit(&s->system_time, now->r.system_time, memory_order_relaxed);
-	atomic_store_explicit(&s->mul_shift, (uint64_t)(uint8_t)now->r.shift << 32 | now->r.mul,
-	                      memory_order_relaxed);
-	atomic_store_explicit(&s->floor, now->floor, memory_order_relaxed);
-	atomic_store_explicit(&s->bias, now->bias, memory_order_relaxed);
-	atomic_store_explicit(&s->ended, now->ended, memory_order_relaxed);
-	if (pvc_latch_publish(&b->now_current, &b->now_busy, current, slot))
-		return true;
-	pvc_latch_release(&b->now_busy, slot);
-	return false;
-}
-
-/*
- * The parameters in service end: first for their readers, then, with a TSC
- * taken after that, we know how far any of them came. Both steps can be done by
- * any thread that finds the first one done. Returns false if it must be tried
- * again; *reach is what time has come to.
- *
- * how: PVC_NOW_ENDED by who has others to follow, PVC_NOW_LEFT by who leaves mode
- * stable. The second also ends what has ended already, so that what follows
- * after it cannot be published any more: its readers would pass the reach.
- */
-static bool end_now(struct pvc_core *b, uint64_t how, struct pvc_now *old, uint64_t *current,
-                    uint64_t *reach)
-{
-	*current = pvc_latch_begin(&b->now_current);
-	pvc_now_load(b, *current, old);
-	if (!pvc_latch_valid(&b->now_current, *current))
-		return false;
-	*reach = 0;
-	if (!pvc_latch_slot(*current) && how == PVC_NOW_ENDED)
-		return true;
-	if (old->ended < how) {
-		old->ended = how;
-		put_now(b, *current, old);
-		return false;
-	}
-	if (old->ended > how)
-		return false;
-	*reach = pvc_now_at(old, pvc_rdtsc_ordered((enum pvc_order)b->order)) + NS_MARGIN;
-	return true;
-}
+#define RATE_TRIES 8
 
 bool pvc_change_end_clocks(struct pvc_core *b, uint64_t cut)
 {
@@ -91,16 +35,6 @@ bool pvc_change_end_clocks(struct pvc_core *b, uint64_t cut)
 	return all;
 }
 
-bool pvc_change_bridge(struct pvc_core *b, uint64_t raw, uint64_t bias, uint64_t last)
-{
-	if (!atomic_compare_exchange_strong(&b->bias, &bias, last - raw))
-		return false;
-	pvc_count(&b->count_of.restarts);
-	atomic_fetch_add(&b->generation, 1);
-	pvc_source_went_back(b);
-	return true;
-}
-
 void pvc_source_went_back(struct pvc_core *b)
 {
 	uint64_t anchors = atomic_load(&b->count_of.anchors);
@@ -108,14 +42,111 @@ void pvc_source_went_back(struct pvc_core *b)
 	pvc_count(&b->count_of.went_back);
 	if (anchors - atomic_exchange(&b->back_anchors, anchors) > FEW_ANCHORS)
 		atomic_store(&b->back_lately, 0);
-	if (atomic_fetch_add(&b->back_lately, 1) + 1 >= MOST_BACK)
+	/* Of a foreign page nothing else tells the time; its entries may differ by hours. */
+	if (atomic_fetch_add(&b->back_lately, 1) + 1 >= MOST_BACK && !b->foreign)
 		pvc_source_stop(b, PVC_WHY_BACK);
 }
 
-static bool same_values(const struct pvc_reading *a, const struct pvc_reading *r)
+/* Has an event told, since time last started lower, of what made it do so now? */
+static bool is_explained(struct pvc_core *b, uint32_t entry)
 {
-	return a->tsc_timestamp == r->tsc_timestamp && a->system_time == r->system_time &&
-	       a->mul == r->mul && a->shift == r->shift;
+	uint64_t events = atomic_load(&b->events);
+
+	return atomic_exchange(&b->own[entry].back_events, events) != events;
+}
+
+static bool add_bias(struct pvc_core *b, _Atomic uint64_t *to, uint64_t bias, uint64_t by)
+{
+	if (!atomic_compare_exchange_strong(to, &bias, bias + by))
+		return false;
+	pvc_count(&b->count_of.restarts);
+	/* Per CPU, lines run on ns that have lost the time since somebody last read them. */
+	if (atomic_load(&b->mode) == PVC_MODE_PERCPU)
+		pvc_change_end_clocks(b, pvc_ns_to_x(PVC_NS_MARGIN, PVC_X_NS_RATE));
+	atomic_fetch_add(&b->generation, 1);
+	return true;
+}
+
+void pvc_change_bridge(struct pvc_core *b, _Atomic uint64_t *to, const struct pvc_reading *r,
+                       uint64_t bias, uint64_t last)
+{
+	uint64_t ns = pvc_reading_ns(r);
+	struct pvc_event e = {
+		.tsc = r->tsc,
+		.ns = ns,
+		.step = (int64_t)(ns + bias - last),
+		.kind = PVC_EVENT_WENT_BACK,
+		.cpu = r->cpu,
+	};
+
+	if (!add_bias(b, to, bias, last - ns - bias) || is_explained(b, r->cpu))
+		return;
+	pvc_event_add(b, &e);
+	atomic_store(&b->own[r->cpu].back_events, atomic_load(&b->events));
+	pvc_source_went_back(b);
+}
+
+/* Parts in 10^9. In range: a rate is from 2^-32 to 1, whatever an entry says that scales. */
+static int64_t rate_change(uint64_t was, uint64_t is)
+{
+	uint64_t change = is > was ? is - was : was - is;
+	uint64_t ppb = pvc_div128(pvc_mulhi(change, PVC_NSEC_PER_SEC), change * PVC_NSEC_PER_SEC,
+	                          was ? was : 1);
+
+	return is > was ? (int64_t)ppb : -(int64_t)ppb;
+}
+
+void pvc_change_event(const struct pvc_reading *old, const struct pvc_reading *r,
+                      struct pvc_event *e)
+{
+	*e = (struct pvc_event){
+		.tsc = r->tsc,
+		.ns = pvc_reading_ns(r),
+		.step = (int64_t)(pvc_reading_ns(r) - pvc_reading_ns_at(old, r->tsc)),
+		.rate = rate_change(pvc_reading_rate(old), pvc_reading_rate(r)),
+		.kind = PVC_EVENT_CHANGED,
+		.cpu = r->cpu,
+	};
+}
+
+/* Set, it is an event; that it is clear again is seen when the entry is next looked at. */
+void pvc_change_flags(struct pvc_core *b, const struct pvc_reading *r)
+{
+	uint64_t bit = 1ull << r->cpu % PVCLOCK_PAGE_SLOTS;
+	struct pvc_event e = {
+		.tsc = r->tsc,
+		.ns = pvc_reading_ns(r),
+		.kind = PVC_EVENT_STOPPED,
+		.cpu = r->cpu,
+	};
+
+	if (!(r->flags & PVCLOCK_GUEST_STOPPED)) {
+		if (pvc_unlikely(atomic_load_explicit(&b->stopped, memory_order_relaxed) & bit)) {
+			atomic_fetch_and(&b->stopped, ~bit);
+			pvc_source_calm(b);
+		}
+		return;
+	}
+	if (atomic_fetch_or(&b->stopped, bit) & bit)
+		return;
+	atomic_store(&b->calm, 0);
+	pvc_count(&b->count_of.stopped);
+	pvc_event_add(b, &e);
+}
+
+void pvc_change_disruption(struct pvc_core *b)
+{
+	const volatile uint64_t *marker = atomic_load(&b->disruption);
+	uint64_t is, was = atomic_load(&b->disrupted);
+	struct pvc_event e = {.kind = PVC_EVENT_DISRUPTED};
+
+	if (!marker)
+		return;
+	is = *marker;
+	if (is == was || !atomic_compare_exchange_strong(&b->disrupted, &was, is))
+		return;
+	e.tsc = pvc_rdtsc_ordered((enum pvc_order)b->order);
+	pvc_event_add(b, &e);
 }
 
 /*
@@ -130,62 +161,89 @@ static bool end_clocks_of(struct pvc_core *b, const struct pvc_reading *old,
 	uint64_t rate = pvc_rate_of(b, atomic_load(&b->mode) == PVC_MODE_STABLE ? 0 : PVC_X_NS(0));
 	bool far = step > PVC_NSEC_PER_SEC / 2;
 
-	if (!pvc_change_end_clocks(b, far ? UINT64_MAX : pvc_ns_to_x(step + NS_MARGIN, rate)))
+	if (!pvc_change_end_clocks(b, far ? UINT64_MAX : pvc_ns_to_x(step + PVC_NS_MARGIN, rate)))
 		return false;
-	pvc_count(&b->count_of.param_changes);
 	atomic_fetch_add(&b->generation, 1);
 	return true;
 }
 
-/* From now on hypervisor ns and the page's rate are computed from *r. */
-static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
+/*
+ * The rate is that of the parameters in service, before a reader goes by them; and stays
+ * it where somebody who has found earlier ones comes late to storing theirs.
+ */
+static void rate_follows(struct pvc_core *b)
 {
-	struct pvc_now old, next = {.r = *r};
-	uint64_t current, raw;
+	struct pvc_now now;
+	uint64_t current, rate;
+	unsigned tries;
 
-	if (!end_now(b, PVC_NOW_ENDED, &old, &current, &next.floor))
-		return false;
-	if (pvc_latch_slot(current) && !same_values(&old.r, r) && !end_clocks_of(b, &old.r, r))
-		return false;
-	next.bias = atomic_load(&b->bias);
-	/* With a TSC after that of the reach, whatever came in between. */
-	raw = pvc_reading_ns_at(r, pvc_rdtsc_ordered((enum pvc_order)b->order));
-	if (raw + next.bias + PVC_NS_SKEW < next.floor) {
-		pvc_change_bridge(b, raw, next.bias, next.floor);
-		return false;
+	for (tries = 0; tries < RATE_TRIES; tries++) {
+		rate = atomic_load(&b->rate);
+		current = pvc_latch_begin(&b->now_current);
+		pvc_now_load(b, current, &now);
+		if (pvc_latch_valid(&b->now_current, current) &&
+		    atomic_compare_exchange_strong(&b->rate, &rate, pvc_reading_rate(&now.r)) &&
+		    pvc_latch_valid(&b->now_current, current))
+			return;
 	}
-	atomic_store(&b->rate, pvc_reading_rate(r));
-	return put_now(b, current, &next);
 }
 
 /*
- * STABLE was cleared: what stable readers may have returned is the least that
- * per-CPU readers may return, then the mode changes, then lines on the TSC end.
+ * From now on hypervisor ns are computed from *r. Never below what
+ * per-CPU readers have come to: last is read after the mode was set to stable, see regain.
  */
-static void leave_stable(struct pvc_core *b)
+static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 {
-	uint32_t mode = atomic_load(&b->mode);
-	uint64_t current, reach;
-	struct pvc_now old;
+	struct pvc_now old, next = {.r = *r};
+	struct pvc_reading now = *r;
+	struct pvc_event e;
+	uint64_t current, last, raw;
+	uint32_t entry;
+	bool changed;
 
-	if (!b->may_percpu) {
-		pvc_count(&b->count_of.unstable_edges);
-		pvc_source_stop(b, PVC_WHY_UNSTABLE);
-		return;
+	if (!pvc_now_end(b, PVC_NOW_ENDED, &old, &current, &next.floor))
+		return false;
+	changed = pvc_latch_slot(current) && !pvc_same_values(&old.r, r);
+	if (changed && !end_clocks_of(b, &old.r, r))
+		return false;
+	last = atomic_load(&b->last);
+	if (next.floor < last)
+		next.floor = last;
+	next.bias = atomic_load(&b->bias);
+	/* With a TSC after that of the reach, whatever came in between. */
+	now.tsc = pvc_tsc_and_entry(b, &entry);
+	raw = pvc_reading_ns(&now);
+	/* Rewritten since it was read: that does not go with this TSC, nor back to what was. */
+	if (pvc_entry_version(&b->entry[r->cpu]) != r->version)
+		return false;
+	/* Not even with what bridges have added up to: that would end in a wrap. */
+	if (pvc_ns_absurd(raw | (raw + next.bias) | next.floor)) {
+		pvc_source_stop(b, PVC_WHY_NONSENSE);
+		return false;
 	}
-	if (!end_now(b, PVC_NOW_LEFT, &old, &current, &reach))
-		return;
-	pvc_raise(&b->last, reach);
-	if (mode != PVC_MODE_STABLE && mode != PVC_MODE_STABLE_NS)
-		return;
-	if (!atomic_compare_exchange_strong(&b->mode, &mode, PVC_MODE_PERCPU))
-		return;
-	atomic_store(&b->fast, 0);
-	atomic_store(&b->reason, PVC_WHY_UNSTABLE);
-	atomic_fetch_add(&b->generation, 1);
-	pvc_count(&b->count_of.unstable_edges);
-	/* Those that are left run on the TSC, which is no input any more. */
-	pvc_change_end_clocks(b, UINT64_MAX);
+	if (raw + next.bias + PVC_NS_SKEW < next.floor) {
+		uint64_t by = next.floor - raw - next.bias;
+
+		/* A TSC that has gone back on another CPU, whose entry tells of it. */
+		if (!changed && entry != r->cpu && !b->foreign)
+			return false;
+		if (!changed)
+			pvc_change_bridge(b, &b->bias, &now, next.bias, next.floor);
+		/* At once: the next reach of an absurd rate would be out of reach again. */
+		if (!changed || !add_bias(b, &b->bias, next.bias, by))
+			return false;
+		next.bias += by;
+	}
+	/* For who comes to this before it is published, and cannot know the reach any more. */
+	pvc_raise(&b->now_reach, next.floor);
+	if (!pvc_now_unused(b, current, now.tsc) || !pvc_now_put(b, current, &next))
+		return false;
+	if (changed) {
+		pvc_change_event(&old.r, r, &e);
+		pvc_count(&b->count_of.param_changes);
+		pvc_event_add_single(b, &e);
+	}
+	return true;
 }
 
 /* A CPU without an entry (Xen, hotplug): entry 0 speaks for it. */
@@ -197,12 +255,29 @@ static void no_entry(struct pvc_core *b, uint32_t entry)
 		atomic_store(&b->cpu_mask, 0);
 }
 
+/* What two entries of one master clock differ by, each rounded at a time of its own. */
+#define NS_ROUNDED 2ull
+
+/*
+ * The entry says what those in service say. One whose version moved may have been changed
+ * by little; one that is looked at for the first time is as it was found when it was proved.
+ */
+static bool is_same(const struct pvc_reading *now, const struct pvc_reading *r, bool first)
+{
+	uint64_t was = pvc_reading_ns_at(now, r->tsc), is = pvc_reading_ns(r);
+
+	if (now->mul != r->mul || now->shift != r->shift)
+		return false;
+	return (was > is ? was - is : is - was) <= (first ? PVC_NS_AGREE : NS_ROUNDED);
+}
+
 bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 {
 	struct pvc_reading r;
 	enum pvc_read status = pvc_read_stable(&b->entry[entry], (enum pvc_order)b->order, &r);
 	struct pvc_now now;
 	uint64_t current;
+	bool first;
 
 	if (status == PVC_BUSY) {
 		pvc_count(&b->count_of.busy);
@@ -212,12 +287,13 @@ bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 		no_entry(b, entry);
 		return true;
 	}
-	if (atomic_load(&b->seen[entry]) != PVC_UNSEEN)
+	first = atomic_load(&b->seen[entry]) == PVC_UNSEEN;
+	if (!first)
 		pvc_count(&b->count_of.version_moves);
-	if (r.flags & PVCLOCK_GUEST_STOPPED)
-		pvc_count(&b->count_of.stopped);
+	r.cpu = entry;
+	pvc_change_flags(b, &r);
 	if (status == PVC_UNSTABLE) {
-		leave_stable(b);
+		pvc_edge_leave(b, &r);
 		return true;
 	}
 	current = pvc_latch_begin(&b->now_current);
@@ -226,11 +302,12 @@ bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 		return true;
 	if (now.ended == PVC_NOW_LEFT) {
 		/* Whoever began to leave may not have come to the end of it. */
-		leave_stable(b);
+		pvc_edge_leave(b, &r);
 		return true;
 	}
-	if ((now.ended || !same_values(&now.r, &r)) && !take_values(b, &r))
+	if ((now.ended || !is_same(&now.r, &r, first)) && !take_values(b, &r))
 		return true;
+	rate_follows(b);
 	/* Last, and release: whoever sees it sees what was ended before it. */
 	atomic_store_explicit(&b->seen[entry], r.version, memory_order_release);
 	return true;

@@ -17,14 +17,26 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "continuity.h"
 #include "latch.h"
 #include "reader.h"
+#include "vvar.h"
 
 #define PVC_NSEC_PER_SEC 1000000000ull
 #define PVC_CACHE_LINE 64
 
 /* TSCs and entries of two CPUs do not differ by this: something has gone back. */
 #define PVC_NS_SKEW 1000000ull
+
+/*
+ * A reader checks that nothing was published since it took its TSC, but the
+ * processor may do the check some tens of ns before the TSC read. Whoever wants
+ * to start after all such readers adds this.
+ */
+#define PVC_NS_MARGIN 1000ull
+
+/* Entries that call themselves stable differ by rounding, not by this. */
+#define PVC_NS_AGREE 1000ull
 
 /* clockid_t values of the Linux ABI (include/uapi/linux/time.h) */
 enum {
@@ -52,7 +64,14 @@ enum pvc_mode {
 	PVC_MODE_STABLE = 1,    /* all entries agree: the TSC itself is the input */
 	PVC_MODE_PERCPU = 2,    /* own entry, clamped: pvclock ns are the input */
 	PVC_MODE_STABLE_NS = 3, /* stable, but a tick is a ns or more: see PVC_X_NS */
+	PVC_MODE_PAUSED = 4,    /* the page is being replaced: the kernel answers meanwhile */
 };
+
+/* The page is read. */
+pvc_inline bool pvc_is_live(uint32_t mode)
+{
+	return mode != PVC_MODE_KERNEL && mode != PVC_MODE_PAUSED;
+}
 
 /*
  * Lines run on an input x: the TSC, or pvclock ns where the TSC is not one
@@ -83,6 +102,7 @@ enum pvc_reason {
 	PVC_WHY_BUSY,         /* an entry stayed in mid-update */
 	PVC_WHY_NOT_STABLE,   /* mode stable asked for, STABLE clear */
 	PVC_WHY_BACK,         /* the TSC went back again and again */
+	PVC_WHY_FOREIGN,      /* entries that count another TSC */
 	PVC_WHYS,
 };
 
@@ -94,7 +114,7 @@ struct pvc_timespec {
 /*
  * A straight piece of one clock: for inputs x in [x0, x0 + expiry)
  *
- *   ns(x) = sec * 10^9 + nsec + ((x - x0) * mult >> 64)
+ *   ns(x) = sec * 10^9 + nsec + (frac + (x - x0) * mult >> 64)
  *
  * and nowhere else. That end is hard, and is what makes the clock monotonic
  * without a shared maximum: what a clock says is a function of x alone, and a
@@ -113,7 +133,10 @@ struct pvc_line {
 	uint64_t sec;
 	uint64_t nsec;
 	uint64_t frac;   /* of a ns, 0.64: kept, so that nothing leaks */
+	uint64_t seq;    /* the kernel's count it is exact under; 0: made from samples */
+	uint64_t direct; /* 1: direct.h can compute this clock as well */
 	uint64_t rate;   /* ns per x, 0.64: the estimate */
+	uint64_t drift;  /* ns per x, 0.64: what the kernel's rate may differ from it by */
 	uint64_t span;   /* the expiry it was published with */
 	uint64_t cut;    /* ended early: no reader was further than this past the end */
 	uint64_t period; /* the next one's span, as far as agreement allows */
@@ -124,15 +147,14 @@ struct pvc_line {
 	uint64_t base_x, base_ns, base_width; /* where the rate is measured from */
 	uint64_t next_x, next_ns, next_width; /* what becomes the base after it */
 	uint64_t narrow;                      /* ns: the width that brackets have at best here */
-	uint64_t reserved[10];
+	/* The same as least and most, but whatever the kernel's rate has become: */
+	uint64_t sure_least, sure_most;
+	uint64_t broken;   /* the line before this one broke its promise */
+	uint64_t audit_at; /* exact lines: the x from which on the kernel is asked again */
+	uint64_t reserved[3];
 };
 
 #define PVC_LINE_WORDS (sizeof(struct pvc_line) / sizeof(uint64_t))
-
-/* The same in shared memory: every word atomic. */
-struct pvc_slot {
-	_Atomic uint64_t word[PVC_LINE_WORDS];
-};
 
 #define PVC_WORD(field) (offsetof(struct pvc_line, field) / sizeof(uint64_t))
 
@@ -142,7 +164,14 @@ struct pvc_now_slot {
 	_Atomic uint64_t floor; /* ns: what the parameters before these reached */
 	_Atomic uint64_t bias;  /* ns: added, to bridge restarts */
 	_Atomic uint64_t ended; /* PVC_NOW_*, in now.h */
-	uint64_t pad[2];
+};
+
+/* Either in shared memory: every word atomic. */
+struct pvc_slot {
+	union {
+		_Atomic uint64_t word[PVC_LINE_WORDS];
+		struct pvc_now_slot now;
+	};
 };
 
 /* The kernel's own answers: the vDSO's entry points, or NULL for the call. */
@@ -162,24 +191,66 @@ struct pvc_counters {
 	_Atomic uint64_t version_moves;  /* an entry's version moved */
 	_Atomic uint64_t param_changes;  /* ... and its values with it */
 	_Atomic uint64_t unstable_edges; /* STABLE was cleared */
+	_Atomic uint64_t stable_edges;   /* ... and set again */
 	_Atomic uint64_t stopped;        /* GUEST_STOPPED seen in a moved entry */
 	_Atomic uint64_t restarts;       /* pvclock ns started lower, bridged */
 	_Atomic uint64_t steps;          /* REALTIME or TAI was set */
 	_Atomic uint64_t outside;        /* samples outside of what the line said */
+	_Atomic uint64_t violated;       /* ... and outside of the interval it promised */
 	_Atomic uint64_t went_back;      /* the input, by more than CPUs differ */
 	_Atomic uint64_t busy;           /* reads given up in mid-update */
 };
 
+/*
+ * What is remembered of one entry where each is looked at by itself: its parameters, to
+ * tell what a change of them did to time, and what has happened to it.
+ */
+struct pvc_record {
+	_Atomic uint64_t stamp; /* version * 4, + 2: parameters are there, + 1: being written */
+	_Atomic uint64_t tsc_timestamp, system_time, mul_shift;
+	_Atomic uint64_t moves;   /* of the version */
+	_Atomic uint64_t changes; /* of the values with it */
+	_Atomic uint64_t waited;  /* for whoever is writing here */
+};
+
+struct pvc_own {
+	_Atomic uint64_t recorded;    /* the version that its record is of; 0 until any is */
+	_Atomic uint64_t bias;        /* ns: added, so that time goes on where it started lower */
+	_Atomic uint64_t back_events; /* how many events there were when it last started lower */
+	_Atomic uint64_t told;        /* what last was when somebody on that CPU left it; a guess */
+} __attribute__((aligned(PVCLOCK_SLOT_SIZE))); /* found as the entry is */
+
 struct pvc_core {
 	/* Read by every call, written by attach and by changes of mode. */
 	_Atomic uint32_t fast; /* mode stable, and RDTSCP */
-	_Atomic uint32_t mode;
-	uint32_t order;   /* enum pvc_order */
-	pvc_entry *entry; /* those of CPUs 0..count-1 are in use */
-	uint32_t count;
+	uint32_t order;        /* enum pvc_order */
+	/*
+	 * Mode stable that was left and has come again is another one: who began to leave
+	 * the first must not end the second, whose readers he knows nothing of.
+	 */
+	union {
+		struct {
+			_Atomic uint32_t mode;
+			uint32_t era; /* times that STABLE was believed again */
+		};
+		_Atomic uint64_t mode_and_era;
+	};
 	_Atomic uint32_t cpu_mask; /* CPU -> witness entry; 0: entry 0 for all */
-	uint32_t may_percpu;       /* if STABLE is cleared: per CPU, or the kernel */
-	int32_t rseq_cpu;          /* where glibc's rseq cpu_id is, from fs; 0: nowhere */
+	uint32_t scale;            /* vvar.scale */
+	pvc_entry *entry;          /* those of CPUs 0..count-1 are in use */
+	/*
+	 * Where lines' seq must be found: the kernel's count while lines are made from
+	 * its parameters, no_seq while they are made from samples.
+	 */
+	_Atomic(const volatile uint32_t *) seq;
+	/* What a caller that comes rarely needs besides: see direct.h. */
+	_Atomic uint64_t lately; /* a stretch of time, and the ids asked for in it */
+	uint32_t count;
+	int32_t rseq_cpu;      /* where glibc's rseq cpu_id is, from fs; 0: nowhere */
+	uint32_t apart;        /* per CPU by percpu.c's long way: thread scope, foreign entries */
+	uint32_t may_percpu;   /* if STABLE is cleared: per CPU, or the kernel */
+	uint32_t may_stable;   /* if STABLE is set again: back to it */
+	_Atomic uint32_t calm; /* a version is all that pvc_generation has to look at */
 	struct pvc_kernel kernel;
 
 	/*
@@ -196,7 +267,11 @@ struct pvc_core {
 
 	/* Off the fast path. */
 	_Atomic uint64_t rate __attribute__((aligned(PVC_CACHE_LINE))); /* ns per tick, 0.64 */
-	uint64_t resync_ns;
+	_Atomic uint64_t resync_ns;
+	struct pvc_vvar vvar;
+	uint32_t no_seq;                /* 0 */
+	_Atomic uint32_t exact_refused; /* the kernel has contradicted its parameters */
+	_Atomic uint64_t in_namespace;  /* see pvc_exact_namespace */
 	/* Thread scope: where this thread's last value is. NULL: process. */
 	_Atomic uint64_t *(*thread_last)(void);
 	_Atomic uint32_t reason;
@@ -205,30 +280,71 @@ struct pvc_core {
 	_Atomic uint32_t back_lately;  /* times the input went back, of late */
 	_Atomic uint64_t back_anchors; /* how many anchors there were at the last of them */
 	_Atomic uint32_t generation;   /* moves with every change of the source */
-	_Atomic uint64_t line_busy;    /* of slot[] */
-	_Atomic uint64_t now_current;  /* the latch of now[] */
-	_Atomic uint64_t now_busy;
+	_Atomic uint64_t edge_ns; /* hypervisor ns since when all have STABLE, or PVC_EDGE_NONE */
+	/*
+	 * Entries that are not this machine's: no CPU here is a vCPU there, and their
+	 * TSC is ours * ratio >> ratio_bits, plus the entry's offset.
+	 */
+	_Atomic uint32_t foreign;
+	uint32_t stride;    /* bytes from one entry to the next; 0: a slot's */
+	uint64_t tsc_ratio; /* 0: 1 */
+	uint32_t tsc_ratio_bits;
+	const int64_t *tsc_offset;    /* of each entry; NULL: none */
+	_Atomic uint64_t unstable;    /* foreign: a bit for each entry without STABLE */
+	_Atomic uint64_t busy;        /* of slot[] */
+	_Atomic uint64_t now_current; /* the latch of an entry's parameters */
+	/* No reader of theirs has used a TSC as far as this; and their generation. See now.h */
+	_Atomic uint64_t now_used;
+	_Atomic uint64_t now_reach; /* ns: what those that have ended had come to */
 	/* No value below this was or will be returned; rises outside of lines. */
 	_Atomic uint64_t floor[PVC_IDS];
 	struct pvc_counters count_of;
 
 	/* The clamp, alone on its line: every per-CPU reader writes it. */
 	_Atomic uint64_t last __attribute__((aligned(PVC_CACHE_LINE)));
-	_Atomic uint64_t bias __attribute__((aligned(PVC_CACHE_LINE))); /* over restarts */
+	/* Of mode stable: the same as own[].bias, for all entries. */
+	_Atomic uint64_t bias __attribute__((aligned(PVC_CACHE_LINE)));
 
-	struct pvc_now_slot now[PVC_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
+	/* The lowest that are free are taken: those in use are in the first page. */
 	struct pvc_slot slot[PVC_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
+
+	/* Per CPU: of each entry, what its readers look at besides. */
+	struct pvc_own own[PVCLOCK_PAGE_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
+
+	/* Continuity: how many events there have been, and the last of them. */
+	_Atomic uint64_t events __attribute__((aligned(PVC_CACHE_LINE)));
+	_Atomic uint64_t stopped; /* a bit for each entry with GUEST_STOPPED */
+	/* VMClock's marker, and the last that was seen; NULL: there is none. */
+	_Atomic(const volatile uint64_t *) disruption;
+	_Atomic uint64_t disrupted;
+	struct pvc_event_slot event[PVC_EVENTS] __attribute__((aligned(PVC_CACHE_LINE)));
+
+	/* Those of entries that have no record elsewhere, on their CPU's node. */
+	struct pvc_record *record_of[PVCLOCK_PAGE_SLOTS];
+	struct pvc_record record[PVCLOCK_PAGE_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
 };
 
 #define PVC_UNSEEN (1ull << 32)
+/* STABLE was found clear in some entry, the last time that anybody looked. */
+#define PVC_EDGE_NONE UINT64_MAX
 
 _Static_assert(sizeof(struct pvc_line) == sizeof(struct pvc_slot), "a slot holds a line");
 _Static_assert(sizeof(struct pvc_slot) == 1 << PVC_SLOT_SHIFT, "slot bits are an offset");
 _Static_assert(sizeof(struct pvc_core) % PVC_CACHE_LINE == 0, "whole cache lines");
 
-#define PVC_INTERNAL __attribute__((visibility("hidden")))
+/* Of a block in static memory: what the fast path reads is in one page of it. */
+#define PVC_BLOCK_ALIGNED __attribute__((aligned(4096)))
 
-pvc_inline void pvc_count(_Atomic uint64_t *counter)
+#define PVC_INTERNAL __attribute__((visibility("hidden")))
+/* Beside the other readers' code: who comes rarely finds each page of it cold. */
+#define PVC_BESIDE __attribute__((hot))
+
+pvc_inline const struct pvc_slot *pvc_slot_of(struct pvc_core *b, uint64_t current)
+{
+	return (const struct pvc_slot *)((const char *)b->slot + (current & PVC_SLOT_MASK));
+}
+
+static inline __attribute__((always_inline)) void pvc_count(_Atomic uint64_t *counter)
 {
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
@@ -273,16 +389,37 @@ pvc_inline uint64_t pvc_rate_of(struct pvc_core *b, uint64_t x)
 PVC_INTERNAL bool pvc_source_input(struct pvc_core *b, struct pvc_input *in);
 /* Hypervisor ns, not going back within the scope; and as read, as above. */
 PVC_INTERNAL bool pvc_source_now(struct pvc_core *b, uint64_t *ns, uint64_t *own);
-/* The same in mode percpu. */
-PVC_INTERNAL bool pvc_source_percpu(struct pvc_core *b, uint64_t *ns, uint64_t *own);
+/* The same by one entry, of those of a foreign page or while all are stable. */
+PVC_INTERNAL enum pvc_read pvc_source_now_of(struct pvc_core *b, uint32_t entry, uint64_t *ns);
 /* One consistent reading of this CPU's entry, not clamped. */
 PVC_INTERNAL enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r);
-/* The attached page goes into service; b->entry and what describes it are set. */
-PVC_INTERNAL void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why);
+/* Is that the entry of r->cpu? Else entry 0 speaks for that CPU. */
+PVC_INTERNAL bool pvc_source_own_entries(struct pvc_core *b);
+/* Looks whether something has happened: at this CPU's entry, and at all of them. */
+PVC_INTERNAL void pvc_source_look(struct pvc_core *b);
+PVC_INTERNAL void pvc_source_look_at_all(struct pvc_core *b);
+/* In mode percpu: are all entries stable again? The last to be so may be nobody's CPU. */
+PVC_INTERNAL void pvc_source_look_for_stable(struct pvc_core *b);
+/* What there is to look at besides versions may have changed. */
+PVC_INTERNAL void pvc_source_calm(struct pvc_core *b);
 /* Told when an input is found far below the start of a line. */
 PVC_INTERNAL void pvc_source_went_back(struct pvc_core *b);
+
+/* service.c */
+/* The attached page goes into service; b->entry and what describes it are set. */
+PVC_INTERNAL void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why);
+/* Out of service for a while: no reader touches the page who begins after this. */
+PVC_INTERNAL void pvc_source_pause(struct pvc_core *b);
 /* Out of service, for good: the kernel answers from here on. */
 PVC_INTERNAL void pvc_source_stop(struct pvc_core *b, enum pvc_reason why);
+
+/*
+ * percpu.c: readings by the entry of the CPU they are made on, clamped. They may be
+ * returned if the mode is still percpu; lines have an end of their own for that.
+ */
+PVC_INTERNAL bool pvc_percpu_now(struct pvc_core *b, uint64_t *ns, uint64_t *own);
+PVC_INTERNAL enum pvc_read pvc_percpu_now_of(struct pvc_core *b, unsigned entry, uint64_t *ns,
+                                             uint64_t *own);
 
 /* discipline.c: from one line to the next; pure functions */
 struct pvc_sample {
@@ -301,6 +438,12 @@ struct pvc_rules {
 	uint64_t rate;   /* the page's, ns per x, 0.64 */
 	uint64_t resync; /* the longest span, in x */
 	uint64_t floor;  /* ns */
+	uint64_t grain;  /* ns: the steps that the kernel's clock may move in */
+};
+
+/* Between which the kernel's clock is at x, ns; pure, of a line that holds at x. */
+struct pvc_bounds {
+	uint64_t earliest, latest;
 };
 
 PVC_INTERNAL enum pvc_agreement pvc_discipline(const struct pvc_line *old,
@@ -309,17 +452,37 @@ PVC_INTERNAL enum pvc_agreement pvc_discipline(const struct pvc_line *old,
                                                struct pvc_line *line);
 PVC_INTERNAL void pvc_discipline_begin(const struct pvc_sample *s, uint64_t rate,
                                        struct pvc_line *line);
+PVC_INTERNAL struct pvc_bounds pvc_line_bounds(const struct pvc_line *line, uint64_t x);
 /* ns that no reader of the line can have passed by input x */
 PVC_INTERNAL uint64_t pvc_line_reach(const struct pvc_line *line, uint64_t x);
 /* x in which about this many ns pass */
 PVC_INTERNAL uint64_t pvc_ns_to_x(uint64_t ns, uint64_t rate);
 
+/* interval.c: the values of enum pvclock_certainty */
+enum pvc_certainty {
+	PVC_SYNCHRONISED = 0,
+	PVC_ESTIMATING,
+	PVC_BY_KERNEL,
+	PVC_VIOLATED,
+};
+
+struct pvc_interval {
+	struct pvc_timespec earliest, latest;
+	enum pvc_certainty certainty;
+};
+
+PVC_INTERNAL int pvc_gettime_interval(struct pvc_core *b, int id, struct pvc_interval *i);
+
 /* gettime.c: the calls; the fast path is in gettime.h */
-PVC_INTERNAL int pvc_gettime_slow(struct pvc_core *b, int id, struct pvc_timespec *ts);
+PVC_INTERNAL PVC_BESIDE int pvc_gettime_slow(struct pvc_core *b, int id, struct pvc_timespec *ts);
 PVC_INTERNAL int pvc_getres(struct pvc_core *b, int id, struct pvc_timespec *ts);
 PVC_INTERNAL int64_t pvc_time(struct pvc_core *b, int64_t *t);
 PVC_INTERNAL int pvc_gettimeofday(struct pvc_core *b, void *tv, void *tz);
-/* No reader uses the clock's line from here on; its successor starts past it. */
+/* The program itself has set a clock, or the rate of them all. */
+PVC_INTERNAL void pvc_clocks_were_set(struct pvc_core *b);
+/* In the child of a fork, at once: it may be in another time namespace. */
+PVC_INTERNAL void pvc_clocks_forked(struct pvc_core *b);
+/* line.c: no reader uses the clock's line from here on; its successor starts past it. */
 PVC_INTERNAL bool pvc_clock_end(struct pvc_core *b, int id, uint64_t cut);
 
 #endif /* PVC_CORE_H */

@@ -17,12 +17,11 @@
  *
  * Pure functions of their arguments: the tests hand them any kernel they like.
  */
-#include "core.h"
+#include "anchor.h"
 
 #define NS_FIRST_SPAN 50000ull   /* until rate and phase have shown to hold */
 #define NS_BASELINE 200000000ull /* brackets of 50 ns then bound it to 0.25 ppm */
 #define NS_NARROW 1000ull        /* a bracket whose middle means something */
-#define X_LONGEST (1ull << 31)   /* of a span: the fast path reckons in 32 bits */
 #define NS_WIGGLE 4ull           /* the kernel's own steps of rate, tick by tick */
 #define NS_SLACK 1000ull         /* what phase error alone can explain */
 
@@ -47,6 +46,11 @@ static fix line_at(const struct pvc_line *line, uint64_t delta)
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
 }
 
 uint64_t pvc_ns_to_x(uint64_t ns, uint64_t rate)
@@ -122,6 +126,26 @@ static uint64_t possible(uint64_t rate, uint64_t page_rate)
 	return clamp(rate, page_rate - page_rate / 8, page_rate + page_rate / 8);
 }
 
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/*
+ * What is certain does not rest on the kernel's rate having stayed. adjtimex moves
+ * it between -500 and +500 ppm: whatever it is next, it is 1000 ppm at most from
+ * what it was over the baseline, which the brackets bound, and no further from our
+ * new rate than from the one before and what that moved by.
+ */
+static uint64_t drift(uint64_t rate, uint64_t old_rate, uint64_t old_drift, struct range r)
+{
+	uint64_t moved = old_drift + apart(rate, old_rate);
+	uint64_t off =
+		apart(rate, r.low) > apart(rate, r.high) ? apart(rate, r.low) : apart(rate, r.high);
+
+	return least(moved, (rate >> 10) + (rate >> 13) + least(off, rate >> 3));
+}
+
 static void set_base(struct pvc_line *line, const struct pvc_sample *s, uint64_t width)
 {
 	line->base_x = s->x2;
@@ -163,6 +187,8 @@ void pvc_discipline_begin(const struct pvc_sample *s, uint64_t rate, struct pvc_
 	for (i = 0; i < PVC_LINE_WORDS; i++)
 		word[i] = 0;
 	line->rate = rate;
+	/* Proved to 0.2 %. */
+	line->drift = rate >> 9;
 	set_base(line, s, width);
 	line->last_x = s->x2;
 	line->last_ns = s->ns;
@@ -174,11 +200,13 @@ struct interval {
 	fix low, high;
 };
 
-/* Saturates at 2 s: who is that far off is not carried on, but starts anew. */
+#define OFFSET_MOST (1ull << 62)
+
+/* Saturates at 1 s: who is that far off is not carried on, but starts anew. */
 static uint64_t offset_of(fix to, fix from)
 {
 	fix size = (to >= from ? to - from : from - to) >> 32;
-	uint64_t offset = size >> 62 ? 1ull << 62 : (uint64_t)size;
+	uint64_t offset = size >> 62 ? OFFSET_MOST : (uint64_t)size;
 
 	return to >= from ? offset : -offset;
 }
@@ -188,10 +216,12 @@ static fix offset_from(fix from, uint64_t offset)
 	return (int64_t)offset >= 0 ? from + ((fix)offset << 32) : from - ((fix)-offset << 32);
 }
 
-/* How far the line may have been ahead of the kernel when it began. */
+/* How far the line may have been ahead of the kernel, at its beginning or its end. */
 static fix line_ahead(const struct pvc_line *line)
 {
-	return (int64_t)line->least < 0 ? (fix)-line->least << 32 : 0;
+	fix ahead = (int64_t)line->sure_least < 0 ? (fix)-line->sure_least << 32 : 0;
+
+	return ahead + (fix)line->span * line->drift;
 }
 
 static fix middle(struct interval i)
@@ -233,6 +263,45 @@ static bool intersect(struct interval *a, struct interval b)
 	return true;
 }
 
+static struct interval surely(const struct pvc_line *line, uint64_t x)
+{
+	uint64_t dx = x - line->x0;
+	fix at = line_start(line) + (fix)dx * line->rate, grown = (fix)dx * line->drift;
+	struct interval i = {offset_from(at, line->sure_least), offset_from(at, line->sure_most)};
+
+	/* Further ahead of the kernel than an offset can say. */
+	i.low = i.low > grown && line->sure_least != -OFFSET_MOST ? i.low - grown : 0;
+	i.high += grown;
+	return i;
+}
+
+/* Of what was certain and what the sample says, the narrowest; false: they differ. */
+static bool audit(const struct pvc_line *old, uint64_t x, struct interval *sure)
+{
+	struct interval was = surely(old, x);
+
+	if (was.low > sure->high || was.high < sure->low)
+		return false;
+	if (was.low > sure->low)
+		sure->low = was.low;
+	if (was.high < sure->high)
+		sure->high = was.high;
+	return true;
+}
+
+/* Our own value is in it too: a clock that does not go back may be ahead. */
+struct pvc_bounds pvc_line_bounds(const struct pvc_line *line, uint64_t x)
+{
+	struct interval i = surely(line, x);
+	fix at = line_at(line, x - line->x0);
+
+	if (at < i.low)
+		i.low = at;
+	if (at > i.high)
+		i.high = at;
+	return (struct pvc_bounds){(uint64_t)(i.low >> 64), (uint64_t)(i.high >> 64) + 1};
+}
+
 static void line_set(struct pvc_line *line, const struct pvc_sample *s, fix value,
                      struct interval kernel)
 {
@@ -242,7 +311,7 @@ static void line_set(struct pvc_line *line, const struct pvc_sample *s, fix valu
 	line->sec = ns / PVC_NSEC_PER_SEC;
 	line->nsec = ns % PVC_NSEC_PER_SEC;
 	line->frac = (uint64_t)value;
-	line->expiry = line->span = least(line->period, X_LONGEST);
+	line->expiry = line->span = least(line->period, PVC_X_LONGEST);
 	line->cut = 0;
 	line->mult = line->rate;
 	line->least = offset_of(kernel.low, value);
@@ -250,9 +319,9 @@ static void line_set(struct pvc_line *line, const struct pvc_sample *s, fix valu
 	if (value > kernel.high) {
 		/* Ahead of the kernel: give back within the span, or half of it. */
 		fix ahead = value - kernel.high;
-		uint64_t less = pvc_div128((uint64_t)(ahead >> 64), (uint64_t)ahead, line->span);
+		uint64_t slower = pvc_div128((uint64_t)(ahead >> 64), (uint64_t)ahead, line->span);
 
-		line->mult -= least(less, line->rate / 2);
+		line->mult -= least(slower, line->rate / 2);
 	}
 }
 
@@ -323,15 +392,41 @@ static fix start_value(const struct pvc_line *old, const struct pvc_sample *s, b
 	return at < kernel.low ? kernel.low : at > kernel.high ? kernel.high : at;
 }
 
+/*
+ * How far ahead a line may be that has ended. One that ended without a free slot has
+ * left no more than its floor, and may have been as long as they are.
+ */
+static fix lost_ahead(const struct pvc_line *old, const struct pvc_rules *rules)
+{
+	if (old->span)
+		return (fix)old->span * old->rate;
+	return fix_ns(PVC_NS_SET) + 4 * (fix)rules->resync * rules->rate;
+}
+
+/*
+ * How far ahead a line may be by its rate alone: one that two misses in a row have made, as
+ * a clock that is set twice makes them, is wrong by as much as it is off the page's.
+ */
+static fix run_ahead(const struct pvc_line *old, const struct pvc_sample *s, uint64_t rate)
+{
+	return (fix)least(s->x2 - old->x0, old->span) * less(old->rate, rate);
+}
+
 enum pvc_agreement pvc_discipline(const struct pvc_line *old, const struct pvc_sample *s,
                                   const struct pvc_rules *rules, struct pvc_line *line)
 {
 	bool measured = old->base_x && !old->cut && PVC_X_IS_NS(old->base_x) == PVC_X_IS_NS(s->x2);
 	bool fresh = !measured || !old->span || (int64_t)(s->x2 - old->x0) < 0;
-	uint64_t width = sample_width(s, measured ? old->rate : rules->rate);
-	struct interval kernel = {fix_ns(s->ns), fix_ns(s->ns + width)};
+	uint64_t bracket = sample_width(s, measured ? old->rate : rules->rate);
+	/* Hypervisor ns are whole: that input moves in steps, too. */
+	uint64_t grain = rules->grain + PVC_X_IS_NS(s->x2), width = bracket + grain;
+	/* A coarse clock may stay where it was, or be about to move on: both are sure. */
+	struct interval kernel = {fix_ns(less(s->ns, grain / 2)),
+	                          fix_ns(s->ns + bracket + grain / 2)};
+	struct interval sure = {fix_ns(less(s->ns, grain)), fix_ns(s->ns + width)};
 	enum pvc_agreement agreement = PVC_INSIDE;
 	fix floor = fix_ns(rules->floor), value;
+	uint64_t rate;
 	struct range r;
 
 	if (old->span && line_at(old, line_reach_delta(old, s->x2)) > floor)
@@ -340,6 +435,8 @@ enum pvc_agreement pvc_discipline(const struct pvc_line *old, const struct pvc_s
 		pvc_line_copy(line, old);
 	else
 		pvc_discipline_begin(s, rules->rate, line);
+	if (!measured)
+		line->base_width = width;
 	line->last_width = width;
 	if (fresh)
 		line->period = least(pvc_ns_to_x(NS_FIRST_SPAN, rules->rate), rules->resync);
@@ -349,7 +446,7 @@ enum pvc_agreement pvc_discipline(const struct pvc_line *old, const struct pvc_s
 	if (value < floor) {
 		/* Ahead of the kernel: by more than a line can be, it was set back. */
 		fix most = line_ahead(old) + fix_ns(2 * NS_SLACK) +
-		           (fresh ? (fix)old->span * old->rate : 0);
+		           (fresh ? lost_ahead(old, rules) : run_ahead(old, s, rules->rate));
 
 		if (rules->settable && (fresh || agreement == PVC_SET) &&
 		    floor > kernel.high + most)
@@ -358,16 +455,22 @@ enum pvc_agreement pvc_discipline(const struct pvc_line *old, const struct pvc_s
 			value = floor;
 	}
 	r = rates(line, s, width);
+	rate = line->rate;
 	line->rate = clamp(line->rate, r.low, r.high);
 	/* More than NTP can slew by takes two misses in a row to be believed. */
 	if (!fresh && !missed_twice(old))
 		line->rate = clamp(line->rate, old->rate - (old->rate >> 10),
 		                   old->rate + (old->rate >> 10));
 	line->rate = possible(line->rate, rules->rate);
+	line->drift = drift(line->rate, rate, line->drift, r);
 	move_base(line, s, width);
 	line->last_x = s->x2;
 	line->last_ns = s->ns;
-	line->narrow = fresh ? width : least(width, old->narrow + old->narrow / 64 + 1);
+	line->narrow = fresh ? bracket : least(bracket, old->narrow + old->narrow / 64 + 1);
+	line->broken =
+		!fresh && !(agreement == PVC_SET && rules->settable) && !audit(old, s->x2, &sure);
 	line_set(line, s, value, kernel);
+	line->sure_least = offset_of(sure.low, value);
+	line->sure_most = offset_of(sure.high, value);
 	return agreement;
 }

@@ -23,9 +23,10 @@ pvc_inline uint64_t pvc_word(const struct pvc_slot *s, size_t word)
 	return atomic_load_explicit(&((struct pvc_slot *)s)->word[word], memory_order_relaxed);
 }
 
-pvc_inline const struct pvc_slot *pvc_slot_of(struct pvc_core *b, uint64_t current)
+/* Read after the TSC, as the kernel's vDSO does. */
+pvc_inline const volatile uint32_t *pvc_seq(struct pvc_core *b)
 {
-	return (const struct pvc_slot *)((const char *)b->slot + (current & PVC_SLOT_MASK));
+	return atomic_load_explicit(&b->seq, memory_order_relaxed);
 }
 
 pvc_inline bool pvc_line_read(struct pvc_core *b, int id, uint64_t current, uint64_t x,
@@ -39,8 +40,10 @@ pvc_inline bool pvc_line_read(struct pvc_core *b, int id, uint64_t current, uint
 	if (pvc_unlikely(x - x0 >= pvc_word(s, PVC_WORD(expiry))))
 		return false;
 	/* A span is shorter than 2^32, so the low halves give the difference. */
-	ns = pvc_word(s, PVC_WORD(nsec)) +
-	     pvc_mulhi(low - (uint32_t)x0, pvc_word(s, PVC_WORD(mult)));
+	ns = pvc_mul_add(low - (uint32_t)x0, &s->word[PVC_WORD(mult)], &s->word[PVC_WORD(frac)],
+	                 &s->word[PVC_WORD(nsec)]);
+	if (pvc_unlikely(pvc_word(s, PVC_WORD(seq)) != *pvc_seq(b)))
+		return false;
 	sec = pvc_word(s, PVC_WORD(sec));
 	if (pvc_unlikely(!pvc_latch_valid(&b->current[id], current)))
 		return false;
@@ -78,11 +81,12 @@ pvc_inline uint64_t pvc_tsc_and_entry(struct pvc_core *b, uint32_t *entry)
 /*
  * The calls that any of the fast paths can answer: mode stable, an id that has
  * a latch (the latch of those that are not ours is empty), somewhere to write.
+ * Acquire, which costs nothing here: who sees it set sees the page that it is set for.
  */
 pvc_inline bool pvc_is_fast(struct pvc_core *b, int id, const struct pvc_timespec *ts)
 {
 	return pvc_likely((unsigned)id < PVC_IDS && ts &&
-	                  atomic_load_explicit(&b->fast, memory_order_relaxed));
+	                  atomic_load_explicit(&b->fast, memory_order_acquire));
 }
 
 /* True: answered. False: pvc_gettime_slow answers. */

@@ -71,7 +71,7 @@ pvc_inline uint64_t pvc_reading_rate(const struct pvc_reading *r)
 {
 	pvc_u128 rate = (pvc_u128)r->mul << 32;
 
-	rate = r->shift < 0 ? rate >> -r->shift : rate << r->shift;
+	rate = r->shift < 0 ? rate >> (-r->shift & 127) : rate << (r->shift & 127);
 	return rate >> 64 ? UINT64_MAX : (uint64_t)rate;
 }
 
@@ -95,9 +95,9 @@ pvc_inline bool pvc_entry_fields(pvc_entry *e, uint32_t version, struct pvc_read
 	r->mul = e->info.tsc_to_system_mul;
 	r->shift = e->info.tsc_shift;
 	r->flags = e->info.flags;
-	r->version = version;
 	__asm__ volatile("" : : : "memory");
-	return !(version & 1) && version == e->info.version;
+	r->version = e->info.version;
+	return r->version == version && !(version & 1);
 }
 
 /*
@@ -144,6 +144,27 @@ pvc_inline enum pvc_read pvc_read_own(pvc_entry *base, unsigned cpu, struct pvc_
 	if (pvc_unlikely(r->cpu != cpu || !pvc_entry_fields(&base[cpu], version, r)))
 		return PVC_BUSY;
 	return pvc_likely(pvc_reading_scales(r)) ? PVC_OK : PVC_NO_ENTRY;
+}
+
+/*
+ * ns at a TSC that RDTSCP has read on the entry's own CPU, where a version is known that
+ * the entry had before, with fields that scale: while it still has it, they are those.
+ * False otherwise, and for what is rare: TSCs below 1 GHz, which take a left shift, and
+ * those behind tsc_timestamp. Few registers have to be saved for this: each field is used
+ * when it is loaded.
+ */
+pvc_inline bool pvc_read_known(pvc_entry *e, uint64_t tsc, uint64_t known, uint64_t *ns)
+{
+	uint64_t since = tsc - e->info.tsc_timestamp, scale;
+	int8_t shift = e->info.tsc_shift;
+
+	if (pvc_unlikely(shift > 0 || (int64_t)since < 0))
+		return false;
+	scale = (uint64_t)e->info.tsc_to_system_mul << 32;
+	/* Masked as the instruction does it: before the version is found known, it may be any. */
+	since = pvc_mulhi(since >> (-shift & 63), scale);
+	*ns = e->info.system_time + since;
+	return pvc_likely(*ns >= since && pvc_entry_version(e) == known);
 }
 
 /* The same, with as many tries as another reader gets. hint may be wrong. */

@@ -32,11 +32,14 @@ pvc_inline uint64_t pvc_scale_delta(uint64_t delta, uint32_t mul, int shift)
 {
 	pvc_u128 wide;
 
-	/* (d * mul) >> 32 is (d * (mul << 32)) >> 64: one instruction's high half */
+	/*
+	 * (d * mul) >> 32 is (d * (mul << 32)) >> 64: one instruction's high half. The mask is
+	 * what the instruction does: a shift that has no meaning has a result.
+	 */
 	if (pvc_likely(shift <= 0))
-		return pvc_mulhi(delta >> -shift, (uint64_t)mul << 32);
+		return pvc_mulhi(delta >> (-shift & 63), (uint64_t)mul << 32);
 	/* cppcheck-suppress shiftNegative ; it cannot see that shift is positive here */
-	wide = (((pvc_u128)delta << shift) * mul) >> 32;
+	wide = (((pvc_u128)delta << (shift & 63)) * mul) >> 32;
 	return wide >> 64 ? UINT64_MAX : (uint64_t)wide;
 }
 

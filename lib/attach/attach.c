@@ -18,7 +18,8 @@ static void find_kernel(struct pvc_core *b, const struct pvc_maps *maps, bool ts
 	const void *vdso = (const void *)maps->vdso;
 	size_t size = maps->vdso_end - maps->vdso;
 
-	if (!vdso)
+	/* Found before: others may be calling them. */
+	if (!vdso || b->kernel.clock_getres)
 		return;
 	*(void **)&b->kernel.clock_getres = pvc_vdso_function(vdso, size, "__vdso_clock_getres");
 	*(void **)&b->kernel.time = pvc_vdso_function(vdso, size, "__vdso_time");
@@ -43,7 +44,7 @@ static struct pvc_proof find_page(struct pvc_core *b, const struct pvc_maps *map
 				best.reason = PVC_WHY_DEAD_PAGE;
 			continue;
 		}
-		proof = pvc_prove(page, (enum pvc_order)b->order);
+		proof = pvc_prove(page, PVCLOCK_PAGE_SLOTS, (enum pvc_order)b->order);
 		if (proof.entries) {
 			b->entry = page;
 			return proof;
@@ -104,6 +105,42 @@ static enum pvc_reason obstacle_to_any(const struct pvc_options *o, bool tsc_all
 	return PVC_WHY_STABLE;
 }
 
+/*
+ * A block that has had another source is told of the next one: what was found is not
+ * so any more, what was told stays. Readers who ask the kernel meanwhile use the rest.
+ */
+static void begin(struct pvc_core *b, const struct pvc_options *o)
+{
+	enum pvc_order order = pvc_order_of_this_cpu();
+
+	if (b->order != order)
+		b->order = order;
+	atomic_store(&b->resync_ns, (uint64_t)o->resync_us * 1000);
+	atomic_store(&b->cpu_mask, 0);
+	atomic_store(&b->proved, 0);
+	atomic_store(&b->misproved, 0);
+	atomic_store(&b->exact_refused, 0);
+	atomic_store(&b->back_lately, 0);
+	b->entry = NULL;
+	b->count = b->may_percpu = b->may_stable = 0;
+	b->stride = b->tsc_ratio_bits = 0;
+	b->tsc_ratio = 0;
+	b->tsc_offset = NULL;
+	b->vvar = (struct pvc_vvar){0};
+	/*
+	 * Thread scope's last values are of this machine's page, whichever block reads it. One
+	 * that reads, or has read, another's page has a time of its own and clamps to that.
+	 */
+	b->thread_last = NULL;
+	if (o->scope == PVC_SCOPE_THREAD && !atomic_load(&b->last))
+		b->thread_last = pvc_thread_last;
+	b->apart = b->thread_last != NULL;
+	atomic_store(&b->foreign, 0);
+	/* Once, for it stays, and readers of a block that is being replaced look at it. */
+	if (!b->rseq_cpu && &__rseq_offset && &__rseq_size && __rseq_size)
+		b->rseq_cpu = (int32_t)__rseq_offset + RSEQ_CPU_ID;
+}
+
 void pvc_attach_maps(struct pvc_core *b, const struct pvc_options *o, const struct pvc_maps *maps)
 {
 	bool tsc_allowed = pvc_tsc_allowed();
@@ -112,22 +149,83 @@ void pvc_attach_maps(struct pvc_core *b, const struct pvc_options *o, const stru
 	enum pvc_mode mode;
 
 	find_kernel(b, maps, tsc_allowed);
-	b->resync_ns = (uint64_t)o->resync_us * 1000;
+	begin(b, o);
 	if (why != PVC_WHY_STABLE) {
 		pvc_source_start(b, PVC_MODE_KERNEL, why);
 		return;
 	}
-	b->order = pvc_order_of_this_cpu();
 	proof = find_page(b, maps);
 	mode = choose(b, o, &proof, &why);
 	b->count = proof.entries;
 	b->may_percpu = mode != PVC_MODE_KERNEL && b->order == PVC_ORDER_RDTSCP && b->count > 1;
+	/* Of what each thread was told in thread scope no one knows the most. */
+	b->may_stable = o->mode != PVC_WISH_PERCPU && !b->thread_last;
 	atomic_store(&b->cpu_mask, b->count > 1 ? PVCLOCK_PAGE_SLOTS - 1 : 0);
-	if (o->scope == PVC_SCOPE_THREAD)
-		b->thread_last = pvc_thread_last;
-	if (&__rseq_offset && &__rseq_size && __rseq_size)
-		b->rseq_cpu = (int32_t)__rseq_offset + RSEQ_CPU_ID;
+	pvc_vvar_find(&b->vvar, maps);
 	pvc_source_start(b, mode, why);
+}
+
+/* No more than there are: 2^n - 1. */
+static uint32_t mask_within(uint32_t count)
+{
+	uint32_t mask = PVCLOCK_PAGE_SLOTS - 1;
+
+	while (mask >= count)
+		mask >>= 1;
+	return mask;
+}
+
+static enum pvc_mode choose_foreign(const struct pvc_core *b, const struct pvc_options *o,
+                                    enum pvc_reason *why)
+{
+	bool plain = b->stride == PVCLOCK_SLOT_SIZE && !b->tsc_ratio && !b->tsc_offset;
+	struct pvc_proof proof;
+
+	*why = PVC_WHY_ASKED;
+	if (o->mode == PVC_WISH_KERNEL)
+		return PVC_MODE_KERNEL;
+	if (o->mode == PVC_WISH_PERCPU)
+		return PVC_MODE_PERCPU;
+	*why = PVC_WHY_FOREIGN;
+	if (!plain)
+		return PVC_MODE_PERCPU;
+	proof = pvc_prove(b->entry, b->count, (enum pvc_order)b->order);
+	*why = proof.reason;
+	if (proof.reason != PVC_WHY_STABLE)
+		return PVC_MODE_PERCPU;
+	if (proof.entries == b->count)
+		return PVC_MODE_STABLE;
+	/* Those before it agree: that is not why. */
+	*why = PVC_WHY_BUSY;
+	return PVC_MODE_PERCPU;
+}
+
+void pvc_attach_foreign(struct pvc_core *b, const struct pvc_options *o,
+                        const struct pvc_foreign *f)
+{
+	enum pvc_reason why;
+	struct pvc_maps maps;
+	enum pvc_mode mode;
+	int saved = errno;
+
+	if (pvc_maps_read(&maps))
+		find_kernel(b, &maps, true);
+	begin(b, o);
+	atomic_store(&b->foreign, 1);
+	b->thread_last = NULL;
+	b->apart = 1;
+	b->entry = f->entry;
+	b->count = f->count;
+	b->stride = f->stride;
+	b->tsc_ratio = f->tsc_ratio;
+	b->tsc_ratio_bits = f->tsc_ratio_bits;
+	b->tsc_offset = f->tsc_offset;
+	b->may_percpu = 1;
+	atomic_store(&b->cpu_mask, mask_within(b->count));
+	mode = choose_foreign(b, o, &why);
+	b->may_stable = mode == PVC_MODE_STABLE;
+	pvc_source_start(b, mode, why);
+	errno = saved;
 }
 
 void pvc_attach(struct pvc_core *b, const struct pvc_options *o)
@@ -144,6 +242,7 @@ void pvc_attach(struct pvc_core *b, const struct pvc_options *o)
 		if (maps.vdso)
 			maps.vdso_end += pvc_vdso_size((const void *)maps.vdso);
 		maps.count = 0;
+		maps.vvar = maps.vvar_end = 0;
 		pvc_attach_maps(b, o, &maps);
 		if (o->mode != PVC_WISH_KERNEL)
 			atomic_store(&b->reason, PVC_WHY_NO_MAPS);

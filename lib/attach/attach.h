@@ -57,6 +57,7 @@ struct pvc_maps {
 	unsigned count;
 	uintptr_t candidate[PVC_CANDIDATES]; /* most likely first */
 	uintptr_t vdso, vdso_end;            /* 0: none */
+	uintptr_t vvar, vvar_end;            /* the kernel's parameters; 0: none */
 };
 
 /* Lines of /proc/PID/maps, in pieces of any size; begin with zeroed state. */
@@ -87,8 +88,13 @@ struct pvc_proof {
 	unsigned entries;       /* CPUs 0..entries-1 have one */
 };
 
-/* Could this be a live pvclock page? It must be readable. */
-struct pvc_proof pvc_prove(pvc_entry *page, enum pvc_order order);
+/* Could this be a live pvclock page, of count entries at most? It must be readable. */
+struct pvc_proof pvc_prove(pvc_entry *page, unsigned count, enum pvc_order order);
+
+/* ---- vvar.c ------------------------------------------------------------------- */
+
+/* The kernel's parameters, by what they must hold; v->hres is NULL if not there. */
+void pvc_vvar_find(struct pvc_vvar *v, const struct pvc_maps *maps);
 
 /* ---- vdso.c ------------------------------------------------------------------- */
 
@@ -100,10 +106,22 @@ size_t pvc_vdso_size(const void *image);
 
 /* ---- attach.c ----------------------------------------------------------------- */
 
-/* b: zeroed, or never attached. Always succeeds: at worst in mode kernel. */
+/* b: zeroed, or paused. Always succeeds: at worst in mode kernel. */
 void pvc_attach(struct pvc_core *b, const struct pvc_options *o);
 /* The same on given maps, so that tests can hand in any. */
 void pvc_attach_maps(struct pvc_core *b, const struct pvc_options *o, const struct pvc_maps *maps);
+
+/* Entries that are another machine's; they must be readable, and stay. */
+struct pvc_foreign {
+	pvc_entry *entry;
+	uint32_t count, stride;
+	uint64_t tsc_ratio;
+	uint32_t tsc_ratio_bits;
+	const int64_t *tsc_offset; /* NULL: none */
+};
+
+void pvc_attach_foreign(struct pvc_core *b, const struct pvc_options *o,
+                        const struct pvc_foreign *f);
 
 /* ---- reason.c ----------------------------------------------------------------- */
 

@@ -50,7 +50,9 @@ static void take_line(struct pvc_maps *maps, const char *line)
 	name++;
 	if (!strcmp(name, "[vvar_vclock]")) {
 		candidate(maps, start, end, 0);
-	} else if (!strcmp(name, "[vvar]")) {
+	} else if (!strcmp(name, "[vvar]") && end > start) {
+		maps->vvar = start;
+		maps->vvar_end = end;
 		candidate(maps, start, end, PVCLOCK_PAGE_SIZE);
 		candidate(maps, start, end, 2ul * PVCLOCK_PAGE_SIZE);
 	} else if (!strcmp(name, "[vdso]") && end > start) {

@@ -15,7 +15,7 @@
  */
 bool pvc_probe(const void *page)
 {
-	const char *byte = page;
+	uintptr_t byte = (uintptr_t)page;
 	int saved = errno;
 	bool live = true;
 	size_t at;

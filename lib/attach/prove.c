@@ -6,16 +6,13 @@
  */
 #include "attach.h"
 
-/* Entries that call themselves stable differ by rounding, not by this. */
-#define NS_AGREE 1000u
-
-struct pvc_proof pvc_prove(pvc_entry *page, enum pvc_order order)
+struct pvc_proof pvc_prove(pvc_entry *page, unsigned count, enum pvc_order order)
 {
 	struct pvc_proof proof = {PVC_WHY_STABLE, 0};
 	uint64_t tsc = 0, ns = 0;
 	unsigned i;
 
-	for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++) {
+	for (i = 0; i < count; i++) {
 		struct pvc_reading r;
 		enum pvc_read status = pvc_read_stable(&page[i], order, &r);
 		uint64_t other;
@@ -37,7 +34,7 @@ struct pvc_proof pvc_prove(pvc_entry *page, enum pvc_order order)
 		}
 		other = pvc_reading_ns_at(&r, tsc);
 		if (proof.reason == PVC_WHY_STABLE &&
-		    (other > ns ? other - ns : ns - other) > NS_AGREE)
+		    (other > ns ? other - ns : ns - other) > PVC_NS_AGREE)
 			proof.reason = PVC_WHY_DISAGREE;
 	}
 	if (!proof.entries)

@@ -19,8 +19,9 @@ const char *pvc_reason_text(enum pvc_reason reason)
 		[PVC_WHY_NO_RDTSCP] = "the CPU lacks RDTSCP, which per-CPU reads need",
 		[PVC_WHY_CONFIDENTIAL] = "a confidential guest does not trust a page of the host's",
 		[PVC_WHY_RATE] = "the page does not run at the kernel's rate",
-		[PVC_WHY_BUSY] = "the host left entry 0 in the middle of an update",
+		[PVC_WHY_BUSY] = "the host left an entry in the middle of an update",
 		[PVC_WHY_BACK] = "the TSC went back again and again",
+		[PVC_WHY_FOREIGN] = "each entry of the foreign page counts a TSC of its own",
 		[PVC_WHY_NOT_STABLE] = "mode stable was asked for, but the TSCs are not in step",
 	};
 
@@ -36,6 +37,7 @@ const char *pvc_mode_text(enum pvc_mode mode)
 	case PVC_MODE_PERCPU:
 		return "percpu";
 	case PVC_MODE_KERNEL:
+	case PVC_MODE_PAUSED:
 		break;
 	}
 	return "kernel";

@@ -133,6 +133,23 @@ static void image_exports(void **state)
 }
 
 /*
+ * The shim's block begins in the page of its other data, which is written to anyway, and
+ * so early in it that what the fast path reads, with room for six lines, is there as well.
+ */
+static void block_of_the_shim(void **state)
+{
+	unsigned long block, data;
+
+	(void)state;
+	shell_well(&r, "nm \"$PVCLOCK_BUILD\"/libpvclock-preload.so | grep ' b core$'", NULL);
+	assert_int_equal(sscanf(r.out, "%lx", &block), 1);
+	shell_well(&r, "nm \"$PVCLOCK_BUILD\"/libpvclock-preload.so | grep ' d options$'", NULL);
+	assert_int_equal(sscanf(r.out, "%lx", &data), 1);
+	assert_int_equal(block / 4096, data / 4096);
+	assert_in_range(block % 4096, 0, 1024);
+}
+
+/*
  * Every header that is read, libc's too: ours, the frozen ABI, and those that come
  * with the compiler. The C library's stdc-predef.h, which gcc reads on its own, has
  * only macros in it. By -H, since -M also names what was only asked for.
@@ -164,6 +181,7 @@ int main(void)
 		cmocka_unit_test(nothing_undefined),   cmocka_unit_test(no_state_of_its_own),
 		cmocka_unit_test(image_wants_nothing), cmocka_unit_test(image_segments),
 		cmocka_unit_test(image_exports),       cmocka_unit_test(headers),
+		cmocka_unit_test(block_of_the_shim),
 	};
 
 	return cmocka_run_group_tests(tests, link_core, remove_core);

@@ -89,8 +89,9 @@ static void library(void **state)
 	(void)state;
 	/* Not the shim, which is beside it and not below. */
 	assert_reads_only("lib/*.c lib/*.h",
-	                  WORDS("lib/lib.h", "lib/default.c", "lib/handle.c", "lib/node.c",
-	                        "lib/status.c", "lib/attach/", "vdso/", "include/"));
+	                  WORDS("lib/lib.h", "lib/convert.c", "lib/default.c", "lib/events.c",
+	                        "lib/handle.c", "lib/node.c", "lib/source.c", "lib/status.c",
+	                        "lib/vmclock.c", "lib/attach/", "vdso/", "include/"));
 	assert_reads_only("lib/attach/*.c lib/attach/*.h", WORDS("lib/attach/", "vdso/", ABI));
 	/* No header of the linked library, and not its API. */
 	assert_reads_only("lib/preload/*.c", WORDS("lib/preload/", "lib/attach/", "vdso/", ABI));
@@ -104,6 +105,12 @@ static void outside(void **state)
 	assert_reads_only("tests/build/*.c", WORDS("tests/build/", "tests/shim/process.h"));
 	if (shell(&r, "ls tests/live/*.c", NULL) == 0)
 		assert_reads_only("tests/live/*.c", WORDS("tests/live/", "include/"));
+	assert_reads_only("tests/adjtime/*.c", WORDS("tests/adjtime/", "include/"));
+	/* As users do; and what the library is compared with knows the ABI alone. */
+	assert_reads_only("tests/lab/kvm/test_kvm_[!mp]*.c tests/lab/kvm/test_kvm_mi*.c",
+	                  WORDS("tests/lab/kvm/", "include/"));
+	assert_reads_only("tests/lab/kvm/formula.h", WORDS("tests/lab/kvm/", ABI));
+	assert_reads_only("tests/lab/kvm/payload.c", WORDS("tests/lab/kvm/payload", "vdso/", ABI));
 }
 
 /* Each foreign library has one file that knows it. */

@@ -440,22 +440,30 @@ static void reasons_are_described(void **state)
 	free(code);
 }
 
-static void options_are_described(void **state)
+static void compare_options(const char *program)
 {
-	char *page = read_source("man/pvclock-run.1"), *help, command[PATH_MAX + 32];
+	char name[64], command[PATH_MAX + 32], *page, *help;
 	struct words taken = {0}, described = {0};
 	FILE *f;
 
-	(void)state;
-	snprintf(command, sizeof(command), "'%s/pvclock-run' --help", environment("PVCLOCK_BUILD"));
+	snprintf(name, sizeof(name), "man/%s.1", program);
+	page = read_source(name);
+	snprintf(command, sizeof(command), "'%s/%s' --help", environment("PVCLOCK_BUILD"), program);
 	f = popen(command, "r");
 	help = read_stream(f);
 	assert_int_equal(pclose(f), 0);
 	options_of_help(help, &taken);
 	options_of_page(page, &described);
-	assert_same(&taken, "--help", &described, "pvclock-run.1");
+	assert_same(&taken, "--help", &described, name);
 	free(help);
 	free(page);
+}
+
+static void options_are_described(void **state)
+{
+	(void)state;
+	compare_options("pvclock-run");
+	compare_options("pvclockstat");
 }
 
 /* ---- the tests themselves: what is wrong is found ------------------------------- */

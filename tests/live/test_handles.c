@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Handles: options, limits, and closing under readers. */
 #include "live.h"
+#include "sandbox.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -181,18 +178,43 @@ static void closed_in_a_child(void **state)
 	assert_int_equal(pvclock_close(atomic_load(&open_handle)), 0);
 }
 
-static int forbid_membarrier(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {4, code};
+#define MANY 100
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+static pthread_barrier_t all_known;
+static _Atomic unsigned bad;
+
+static void *first_read(void *arg)
+{
+	struct timespec ts;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		errno = EDOM;
+		if (pvclock_gettime_h(*(int *)arg, CLOCK_MONOTONIC, &ts) || errno != EDOM)
+			atomic_fetch_add(&bad, 1);
+	}
+	pthread_barrier_wait(&all_known);
+	return NULL;
+}
+
+/* liburcu's list of readers has to grow for some of them. */
+static void first_reads(void **state)
+{
+	pthread_t thread[MANY];
+	int handle = pvclock_open(NULL);
+	unsigned i;
+	(void)state;
+
+	assert_true(handle >= 0);
+	atomic_store(&bad, 0);
+	assert_int_equal(pthread_barrier_init(&all_known, NULL, MANY), 0);
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, first_read, &handle), 0);
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	assert_int_equal(atomic_load(&bad), 0);
+	pthread_barrier_destroy(&all_known);
+	assert_int_equal(pvclock_close(handle), 0);
 }
 
 /* A sandbox that forbids what a grace period needs: an error, not an abort. */
@@ -226,6 +248,7 @@ int main(void)
 		cmocka_unit_test(kernel_only),
 		cmocka_unit_test(closed_under_readers),
 		cmocka_unit_test(closed_in_a_child),
+		cmocka_unit_test(first_reads),
 		cmocka_unit_test(sandboxed),
 	};
 

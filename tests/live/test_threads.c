@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ struct shared {
 	_Atomic uint64_t backwards;
 	int64_t (*read)(int handle);
 	int handle;
+	atomic_bool stop;
 };
 
 static int64_t read_monotonic(int handle)
@@ -143,6 +145,15 @@ static void signals_anywhere(void **state)
 	assert_int_equal(atomic_load(&on_signal.backwards), 0);
 }
 
+static void *read_on(void *arg)
+{
+	struct shared *s = arg;
+
+	while (!atomic_load(&s->stop))
+		check(s);
+	return NULL;
+}
+
 /* Children read on from where the parent was, whatever its threads were doing. */
 static void forks(void **state)
 {
@@ -151,7 +162,7 @@ static void forks(void **state)
 	int i, status;
 	(void)state;
 
-	assert_int_equal(pthread_create(&thread, NULL, reader, &s), 0);
+	assert_int_equal(pthread_create(&thread, NULL, read_on, &s), 0);
 	for (i = 0; i < 50; i++) {
 		pid_t child;
 
@@ -167,6 +178,7 @@ static void forks(void **state)
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
+	atomic_store(&s.stop, true);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(atomic_load(&s.backwards), 0);
 }

@@ -31,6 +31,21 @@ static void every_call(void **state)
 		run_quietly(&r, WORDS(modes[i]), WORDS(built("prog_calls"), "null"));
 }
 
+/* No clock is set: what is refused, and what only tells. */
+static void every_setting(void **state)
+{
+	static struct result plain;
+	size_t i;
+
+	(void)state;
+	run_plain(&plain, WORDS(built("prog_set")));
+	assert_contains(plain.out, "Operation not permitted");
+	for (i = 0; i < MODES; i++) {
+		run_quietly(&r, WORDS(modes[i]), WORDS(built("prog_set")));
+		assert_string_equal(r.out, plain.out);
+	}
+}
+
 /* A line "way name version object": the object is always the shim, or libc. */
 static void assert_all_from(char *text, const char *object)
 {
@@ -63,6 +78,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_clock),
 		cmocka_unit_test(every_call),
+		cmocka_unit_test(every_setting),
 		cmocka_unit_test(every_name),
 	};
 

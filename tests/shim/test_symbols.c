@@ -38,7 +38,11 @@ static void exports(void **state)
 	struct names names = {
 		.wanted = WORDS("clock_gettime@@GLIBC_2.17", "clock_gettime@GLIBC_2.2.5",
 	                        "clock_getres@@GLIBC_2.17", "clock_getres@GLIBC_2.2.5",
-	                        "gettimeofday@@GLIBC_2.2.5", "time@@GLIBC_2.2.5")};
+	                        "gettimeofday@@GLIBC_2.2.5", "time@@GLIBC_2.2.5",
+	                        "clock_settime@@GLIBC_2.17", "clock_settime@GLIBC_2.2.5",
+	                        "settimeofday@@GLIBC_2.2.5", "clock_adjtime@@GLIBC_2.14",
+	                        "adjtimex@@GLIBC_2.2.5", "__adjtimex@@GLIBC_2.2.5",
+	                        "ntp_adjtime@@GLIBC_2.2.5")};
 	char *text = r.out, *line, type, name[256];
 
 	(void)state;

@@ -45,7 +45,8 @@ struct sim_entry {
 const char *__tsan_default_suppressions(void);
 __attribute__((used)) const char *__tsan_default_suppressions(void)
 {
-	return "race:pvc_entry_version\nrace:pvc_entry_fields\n";
+	return "race:pvc_entry_version\nrace:pvc_entry_fields\nrace:pvc_entry_load\n"
+	       "race:pvc_read_known\n";
 }
 
 static inline void sim_begin(struct pvclock_slot *slot)

@@ -45,4 +45,17 @@ static inline void prove(void)
 	assert_int_equal(atomic_load(&core.proved), 1);
 }
 
+/* To a CPU whose entry a test may change alone; false: it is not to be had, and why is said. */
+static inline bool pinned(unsigned *cpu)
+{
+	unsigned list[PVCLOCK_PAGE_SLOTS];
+
+	if (!sim_has_rdtscp("an entry for each CPU") || !sim_tsc_in_step("an entry for each CPU"))
+		return false;
+	sim_cpus(list);
+	*cpu = list[0];
+	assert_true(sim_pin(*cpu));
+	return true;
+}
+
 #endif /* PVC_TEST_SIMBLOCK_H */

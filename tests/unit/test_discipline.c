@@ -232,10 +232,78 @@ static void coarse_kernel(void **state)
 		}
 }
 
+/*
+ * A sample amid a line that still holds, as who has lost a race may take one: readers may
+ * be at the line's end, so the next begins no lower; nor higher, while the sample allows
+ * for it.
+ */
+static void sample_within_a_line(void **state)
+{
+	const uint64_t at[] = {1, ticks(MS / 2), ticks(MS) - 1, ticks(MS)};
+	const uint64_t width = 2 * MS;
+	struct pvc_line old, line;
+	struct pvc_rules rules;
+	struct pvc_sample s;
+	struct sim sim;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 8; i++) {
+		uint64_t end, said;
+
+		begin(&sim, i & 1);
+		run(&sim, 500 * MS, 20000);
+		old = sim.line;
+		rules = sim.rules;
+		rules.floor = 0;
+		assert_int_equal(old.span, rules.resync);
+		end = pvc_line_reach(&old, old.x0 + old.span);
+		said = old.sec * S + old.nsec + pvc_mulhi(at[i / 2], old.mult);
+		s = (struct pvc_sample){.x2 = old.x0 + at[i / 2], .ns = said - width / 2};
+		s.x1 = s.x2 - ticks(width);
+		assert_int_equal(pvc_discipline(&old, &s, &rules, &line), PVC_INSIDE);
+		assert_int_equal(line.x0, s.x2);
+		assert_in_range(line.sec * S + line.nsec, end, end + 1);
+	}
+}
+
+/*
+ * Two misses in a row, as a clock that is set twice makes them, pass for a rate. How far
+ * ahead a line of that rate has come is its own doing: the clock was not set back.
+ */
+static void own_rate_is_not_a_set(void **state)
+{
+	const uint64_t back[] = {0, 20 * MS};
+	struct pvc_line old, line;
+	struct pvc_sample s;
+	struct sim sim;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		uint64_t end, kernel_ns;
+
+		begin(&sim, true);
+		run(&sim, 500 * MS, 20000);
+		old = sim.line;
+		old.mult = old.rate = old.rate + old.rate / 9;
+		end = pvc_line_reach(&old, old.x0 + old.span);
+		kernel_ns = old.sec * S + old.nsec + pvc_mulhi(old.span, PAGE_RATE) - back[i];
+		s = (struct pvc_sample){.x2 = old.x0 + old.span, .ns = kernel_ns};
+		s.x1 = s.x2 - ticks(30);
+		pvc_discipline(&old, &s, &sim.rules, &line);
+		if (back[i])
+			assert_in_range(line.sec * S + line.nsec, kernel_ns, kernel_ns + 100);
+		else
+			assert_true(line.sec * S + line.nsec >= end);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(constant_rate),
+		cmocka_unit_test(own_rate_is_not_a_set),
 		cmocka_unit_test(wrong_first_rate),
 		cmocka_unit_test(slewing),
 		cmocka_unit_test(tick_slower),
@@ -248,6 +316,7 @@ int main(void)
 		cmocka_unit_test(rare_readings),
 		cmocka_unit_test(wide_brackets),
 		cmocka_unit_test(coarse_kernel),
+		cmocka_unit_test(sample_within_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,28 +5,6 @@
  */
 #include "simline.h"
 
-/* As the core does when it ends a line: nobody read it further than cut. */
-static void end(struct sim *s, uint64_t cut)
-{
-	if (!s->line.expiry)
-		return;
-	s->line.expiry = 0;
-	s->line.cut = cut;
-}
-
-/* As a call that the kernel answers: after the line has ended. */
-static void fall_back(struct sim *s)
-{
-	uint64_t ns, floor = s->rules.floor;
-
-	end(s, ticks(1000));
-	if (s->line.span && pvc_line_reach(&s->line, input(s)) > floor)
-		floor = pvc_line_reach(&s->line, input(s));
-	ns = kernel(s) > floor || (s->rules.settable && s->set) ? kernel(s) : floor;
-	s->rules.floor = ns;
-	told(s, ns);
-}
-
 static void begin_says_nothing(void **state)
 {
 	struct pvc_sample first = {1000, 2000, 5 * S};
@@ -111,6 +89,36 @@ static void cut_is_not_set(void **state)
 		run(&s, 10 * MS, 20000);
 		end(&s, UINT64_MAX);
 		run(&s, 10 * MS, 20000);
+	}
+	assert_int_equal(s.backwards, 0);
+	assert_int_equal(s.sets, 0);
+}
+
+/*
+ * Nor is what a late return has hidden. After a long pause the rate is known well,
+ * and wrong as soon as the kernel slews: in a second without a reading by 500 us.
+ */
+static void cut_is_not_set_when_late(void **state)
+{
+	struct sim s;
+	unsigned i;
+
+	(void)state;
+	begin(&s, true);
+	set_source(&s, false, 1, 45, MS);
+	s.late = 10 * MS;
+	for (i = 0; i < 20; i++) {
+		s.kernel_rate = PAGE_RATE;
+		run(&s, 500 * MS, 20000);
+		pass(&s, ticks(100 * S));
+		run(&s, MS, 20000);
+		s.kernel_rate = ppm(PAGE_RATE, -500);
+		pass(&s, ticks(S));
+		s.late_one_in = 1;
+		reading(&s);
+		end(&s, UINT64_MAX);
+		s.late_one_in = 0;
+		run(&s, 100 * MS, 20000);
 	}
 	assert_int_equal(s.backwards, 0);
 	assert_int_equal(s.sets, 0);
@@ -253,9 +261,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begin_says_nothing), cmocka_unit_test(reach_of_lines),
 		cmocka_unit_test(cut_a_little),       cmocka_unit_test(cut_blindly),
-		cmocka_unit_test(cut_is_not_set),     cmocka_unit_test(input_changes),
-		cmocka_unit_test(counter_goes_back),  cmocka_unit_test(kernel_goes_back),
-		cmocka_unit_test(by_chance),
+		cmocka_unit_test(cut_is_not_set),     cmocka_unit_test(cut_is_not_set_when_late),
+		cmocka_unit_test(input_changes),      cmocka_unit_test(counter_goes_back),
+		cmocka_unit_test(kernel_goes_back),   cmocka_unit_test(by_chance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,7 +292,7 @@ static void in_signal_handlers(void **state)
 	assert_true(signals > 0);
 	assert_int_equal(atomic_load(&failed), 0);
 	assert_int_equal(atomic_load(&backwards), 0);
-	assert_true(__builtin_popcountll(atomic_load(&core.line_busy)) <= (int)OURS);
+	assert_true(__builtin_popcountll(atomic_load(&core.busy)) <= (int)OURS);
 }
 
 static long kernel_error;
@@ -326,6 +326,34 @@ static void kernel_errors(void **state)
 	agrees(CLOCK_MONOTONIC, 1000);
 }
 
+/* Where nobody but the kernel could answer: no page to read, and time of microseconds. */
+static void kernel_errors_alone(void **state)
+{
+	struct timeval tv = {7, 999999};
+	struct pvc_timespec ts = {7, 8};
+	unsigned i;
+
+	(void)state;
+	attach(PVC_MODE_STABLE);
+	core.kernel.clock_gettime = erring_kernel;
+	for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++)
+		sim_begin(&page.slot[i]);
+	kernel_error = -EPERM;
+	assert_int_equal(pvc_gettime(&core, CLOCK_TAI, &ts), -EPERM);
+	assert_int_equal(pvc_gettimeofday(&core, &tv, NULL), -EPERM);
+	assert_int_equal(ts.sec, 7);
+	assert_int_equal(ts.nsec, 8);
+	assert_int_equal(tv.tv_sec, 7);
+	assert_int_equal(tv.tv_usec, 999999);
+	/* It has not answered. */
+	assert_int_equal(atomic_load(&core.count_of.fallbacks), 0);
+	kernel_error = 0;
+	agrees(CLOCK_TAI, 100);
+	assert_int_equal(atomic_load(&core.count_of.fallbacks), 100);
+	assert_int_equal(pvc_gettimeofday(&core, &tv, NULL), 0);
+	assert_in_range(tv.tv_usec, 0, 999999);
+}
+
 /* As after many threads were killed in mid-update. */
 static void slots_exhausted(void **state)
 {
@@ -337,11 +365,11 @@ static void slots_exhausted(void **state)
 		attach(PVC_MODE_STABLE);
 		if (live)
 			prove();
-		while (pvc_latch_claim(&core.line_busy))
+		while (pvc_latch_claim(&core.busy))
 			;
 		for (i = 0; i < OURS; i++)
 			agrees(ours[i], 20000);
-		while (pvc_latch_claim(&core.now_busy))
+		while (pvc_latch_claim(&core.busy))
 			;
 		for (i = 0; i < 1000; i++)
 			if (sim_now(&core, &ns)) {
@@ -359,7 +387,7 @@ int main(void)
 		cmocka_unit_test(other_calls),         cmocka_unit_test(interleaved),
 		cmocka_unit_test(own_monotonicity),    cmocka_unit_test(across_threads),
 		cmocka_unit_test(in_signal_handlers),  cmocka_unit_test(kernel_errors),
-		cmocka_unit_test(slots_exhausted),
+		cmocka_unit_test(slots_exhausted),     cmocka_unit_test(kernel_errors_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,7 @@ static void edge_in_thread_scope(void **state)
 	cpu = pin_to_one();
 	attach(PVC_MODE_STABLE);
 	core.thread_last = thread_last;
+	core.apart = 1;
 	atomic_store(&mine, 0);
 	prove();
 	ns = hyper();
@@ -157,6 +158,85 @@ static void edge_in_thread_scope(void **state)
 	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
 	assert_true(atomic_load(&mine) > 0);
 	sim_unpin();
+}
+
+static _Atomic uint64_t told[2];
+static unsigned who;
+
+static _Atomic uint64_t *last_of_one(void)
+{
+	return &told[who];
+}
+
+/*
+ * A thread was told what nonsense in an entry had added up to, and goes on from there. The
+ * other ones come along: they would be years below the bias of the entries for ever.
+ */
+static void threads_apart_by_years(void **state)
+{
+	const int64_t years = 60000000000000000;
+	uint64_t ns, more;
+	unsigned i, cpu;
+
+	(void)state;
+	if (!possible())
+		return;
+	cpu = pin_to_one();
+	attach(PVC_MODE_STABLE);
+	core.thread_last = last_of_one;
+	core.apart = 1;
+	memset((void *)told, 0, sizeof(told));
+	clear_stable(cpu, 0);
+	for (who = 0; who < 2; who++)
+		ns = hyper();
+	who = 0;
+	for (i = 1; i <= 2; i++) {
+		clear_stable(cpu, i * years);
+		more = hyper();
+		assert_true(more >= ns + (uint64_t)years);
+		ns = more;
+	}
+	clear_stable(cpu, 0);
+	more = hyper();
+	assert_true(more >= ns);
+	who = 1;
+	assert_true(hyper() >= more);
+	sim_unpin();
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
+}
+
+/* This thread is ahead of the kernel, by its clamp, when the kernel has to answer. */
+static void ahead_in_thread_scope(void **state)
+{
+	uint64_t ns, clock, i;
+	unsigned cpu;
+
+	(void)state;
+	if (!possible())
+		return;
+	cpu = pin_to_one();
+	attach(PVC_MODE_STABLE);
+	core.thread_last = last_of_one;
+	core.apart = 1;
+	memset((void *)told, 0, sizeof(told));
+	who = 0;
+	prove();
+	clear_stable(cpu, 0);
+	for (i = 0; i < 100; i++) {
+		ns = hyper();
+		now(CLOCK_MONOTONIC);
+		/* Where the process was when STABLE was cleared says nothing of now. */
+		atomic_store(&core.last, ns);
+		now(CLOCK_MONOTONIC);
+		atomic_store(&told[0], hyper() + 20000);
+		clock = now(CLOCK_MONOTONIC);
+		sim_begin(&page.slot[cpu]);
+		assert_true(now(CLOCK_MONOTONIC) >= clock);
+		sim_end(&page.slot[cpu]);
+	}
+	sim_unpin();
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
+	assert_true(atomic_load(&core.count_of.fallbacks) > 0);
 }
 
 /* Entries that disagree: each thread goes on by its own, all by the clamp. */
@@ -296,10 +376,16 @@ static void edges_under_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(edge_answers),         cmocka_unit_test(edges),
-		cmocka_unit_test(edge_is_not_set),      cmocka_unit_test(not_per_cpu),
-		cmocka_unit_test(edge_in_thread_scope), cmocka_unit_test(disagreeing_entries),
-		cmocka_unit_test(empty_entry),          cmocka_unit_test(edges_under_threads),
+		cmocka_unit_test(edge_answers),
+		cmocka_unit_test(edges),
+		cmocka_unit_test(edge_is_not_set),
+		cmocka_unit_test(not_per_cpu),
+		cmocka_unit_test(edge_in_thread_scope),
+		cmocka_unit_test(disagreeing_entries),
+		cmocka_unit_test(empty_entry),
+		cmocka_unit_test(edges_under_threads),
+		cmocka_unit_test(threads_apart_by_years),
+		cmocka_unit_test(ahead_in_thread_scope),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

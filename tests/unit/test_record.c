@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* An entry's record: where it is, and what becomes of one whose claimant is gone. */
+#include "../../vdso/now.h"
+#include "simblock.h"
+
+#define SEC 1000000000ll
+#define WRITING 1ull
+#define WAITED 999 /* the next one who finds the record claimed takes it over */
+
+static unsigned cpu; /* the one that we are pinned to */
+
+static bool begin(void)
+{
+	if (!pinned(&cpu))
+		return false;
+	attach(PVC_MODE_PERCPU);
+	return true;
+}
+
+static uint64_t stamp_of(uint32_t version)
+{
+	return (uint64_t)version << 2 | 2;
+}
+
+static struct pvc_reading reading(void)
+{
+	struct pvc_reading r;
+
+	assert_int_equal(pvc_source_sample(&core, &r), PVC_OK);
+	assert_int_equal(r.cpu, cpu);
+	return r;
+}
+
+/* On its CPU's node: nothing is written where it would be else. */
+static void elsewhere(void **state)
+{
+	static const struct pvc_record none;
+	static struct pvc_record there;
+	uint64_t ns;
+	(void)state;
+
+	if (!begin())
+		return;
+	memset((void *)&there, 0, sizeof(there));
+	core.record_of[cpu] = &there;
+	ns = hyper();
+	assert_int_equal(atomic_load(&there.stamp), stamp_of(page.slot[cpu].info.version));
+	assert_int_equal(atomic_load(&there.system_time), entry.system_time);
+	entry = sim_moved(&entry, 5 * SEC);
+	sim_put(&page, cpu, &entry);
+	assert_true(hyper() >= ns + 5 * SEC);
+	assert_int_equal(atomic_load(&there.moves), 1);
+	assert_int_equal(atomic_load(&there.changes), 1);
+	assert_int_equal(atomic_load(&there.stamp), stamp_of(page.slot[cpu].info.version));
+	assert_memory_equal(&core.record[cpu], &none, sizeof(none));
+	/* And that one is forgotten. */
+	pvc_record_forget(&core);
+	assert_int_equal(atomic_load(&there.stamp), 0);
+	sim_unpin();
+}
+
+/* What it is taken over with holds nothing, if the entry cannot be read now. */
+static void taken_over_in_vain(void **state)
+{
+	struct pvc_record *rec;
+	struct pvc_reading r;
+	uint64_t ns;
+	(void)state;
+
+	if (!begin())
+		return;
+	rec = &core.record[cpu];
+	ns = hyper();
+	sim_put(&page, cpu, &entry);
+	r = reading();
+	atomic_fetch_or(&rec->stamp, WRITING);
+	atomic_store(&rec->waited, WAITED);
+	sim_begin(&page.slot[cpu]);
+	assert_false(pvc_record_look(&core, &r));
+	assert_int_equal(atomic_load(&rec->stamp), 0);
+	sim_end(&page.slot[cpu]);
+	/* Begun anew, and not compared with what its last claimant may have half written. */
+	assert_true(hyper() >= ns);
+	assert_int_equal(atomic_load(&rec->stamp), stamp_of(page.slot[cpu].info.version));
+	assert_int_equal(atomic_load(&rec->moves), 0);
+	sim_unpin();
+}
+
+/* The same by who would bridge: there is nothing to be sure that it went back. */
+static void taken_over_by_a_bridge(void **state)
+{
+	struct pvc_record *rec;
+	uint64_t ns;
+	(void)state;
+
+	if (!begin())
+		return;
+	rec = &core.record[cpu];
+	ns = hyper();
+	atomic_fetch_or(&rec->stamp, WRITING);
+	/* Somebody has it: nothing is bridged, and nobody waits. */
+	pvc_record_bridge(&core, cpu, ns + 1000 * SEC);
+	assert_int_equal(atomic_load(&core.own[cpu].bias), 0);
+	assert_int_equal(atomic_load(&rec->stamp) & WRITING, WRITING);
+	atomic_store(&rec->waited, WAITED);
+	pvc_record_bridge(&core, cpu, ns + 1000 * SEC);
+	assert_int_equal(atomic_load(&rec->stamp), 0);
+	assert_int_equal(atomic_load(&core.own[cpu].bias), 0);
+	assert_int_equal(atomic_load(&core.count_of.restarts), 0);
+	/* Recorded again, it is. */
+	assert_true(hyper() >= ns);
+	pvc_record_bridge(&core, cpu, ns + 1000 * SEC);
+	assert_in_range(atomic_load(&core.own[cpu].bias), 990 * SEC, 1000 * SEC);
+	assert_int_equal(atomic_load(&core.count_of.restarts), 1);
+	sim_unpin();
+}
+
+/* Mode percpu has been left since the entry was read: what is remembered stays. */
+static void left_meanwhile(void **state)
+{
+	struct pvc_reading r;
+	uint64_t stamp;
+	(void)state;
+
+	if (!begin())
+		return;
+	hyper();
+	stamp = atomic_load(&core.record[cpu].stamp);
+	entry = sim_moved(&entry, 5 * SEC);
+	sim_put(&page, cpu, &entry);
+	r = reading();
+	atomic_store(&core.mode, PVC_MODE_STABLE);
+	assert_false(pvc_record_look(&core, &r));
+	assert_int_equal(atomic_load(&core.record[cpu].stamp), stamp);
+	assert_int_equal(atomic_load(&core.count_of.param_changes), 0);
+	assert_int_equal(atomic_load(&core.events), 0);
+	sim_unpin();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(elsewhere),
+		cmocka_unit_test(taken_over_in_vain),
+		cmocka_unit_test(taken_over_by_a_bridge),
+		cmocka_unit_test(left_meanwhile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
