@@ -4,16 +4,22 @@
 # tests/live      the library as its users see it, on the real page: include/ only
 # tests/shim      programs under the shim
 # tests/build     what the objects, headers and install look like
+# tests/lab       hosts, simulated (sim.mk) and real (lab.mk)
+# tests/fuzz      libFuzzer targets, and the inputs that they begin with: make fuzz alone
+# tests/model     the core's protocols in Promela: make model alone
+# tests/coverage  what of the core none of them reaches: make coverage alone
+# tests/adjtime   a program that changes the kernel's rate: make check-adjtime alone
 
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/test_*.c))
 LIVE_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/live/test_*.c))
 SHIM_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/shim/test_*.c))
 BUILD_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/build/test_*.c))
+include tests/lab/lab.mk
 # Programs that the shim's tests run; they know nothing of pvclock.
 SHIM_PROGRAMS := $(patsubst %.c,$(O)/%,$(wildcard tests/shim/prog_*.c))
 SHIM_LIBRARIES := $(patsubst %.c,$(O)/%.so,$(wildcard tests/shim/lib_*.c))
 
-TESTS = $(UNIT_TESTS) $(LIVE_TESTS) $(SHIM_TESTS) $(BUILD_TESTS)
+TESTS = $(UNIT_TESTS) $(LIVE_TESTS) $(SIM_TESTS) $(LAB_TESTS) $(SHIM_TESTS) $(BUILD_TESTS)
 # A preloaded library must come after a sanitizer's runtime: not tested together
 # with one, nor is the shape of instrumented objects, nor the image, which could
 # not load the runtime.
@@ -26,6 +32,7 @@ NOT_THREAD = $(if $(findstring thread,$(SAN)),$(patsubst %.c,$(O)/%, \
 
 CMOCKA = $(call pc,--libs cmocka)
 
+include tests/lab/sim.mk
 
 $(UNIT_TESTS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(ATTACH_OBJ) $(CORE_OBJ)
 	$(call say,LD)
