@@ -4,8 +4,14 @@
 # make deps          what building, benchmarks and tests need, by the system's package manager
 # make bench         the table: what a nanosecond costs on this machine
 # make check         all tests
+# make check-long    10^9 readings of each clock against the kernel's, and hours of simulation
+# make check-adjtime the same while the kernel's rate is changed (root; puts it back)
+# make check-clocksource  the same under each clocksource (root; puts it back)
 # make lint          format, clang-tidy, cppcheck, man pages (make deps-lint first)
 # make sanitize      the tests under ASan+UBSan and under TSan
+# make model         the core's protocols, every order of events of a small case (spin)
+# make coverage      what of the core no test reaches and nobody has argued away (clang)
+# make fuzz          hostile pages, maps, images and environments (clang)
 # make install       DESTDIR= PREFIX=
 #
 # O=dir builds elsewhere, V=1 shows commands, CC=clang, WERROR=1, SAN=address,undefined
@@ -208,6 +214,9 @@ bench: all
 
 include tests/tests.mk
 include tests/lint.mk
+include tests/fuzz/fuzz.mk
+include tests/model/model.mk
+include tests/coverage/coverage.mk
 
 # ---- install -----------------------------------------------------------------
 
