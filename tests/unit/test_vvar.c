@@ -117,7 +117,7 @@ static void almost_a_clock(void **state)
 		/* Of another count, and brought up to another cycle than hres was. */
 		simv_clock(true)[0] += 2;
 		spoilt(true, 1, simv_clock(true)[1] + (1ull << 62), false);
-		spoilt(true, 1, 1, false);
+		spoilt(true, 1, simv_clock(true)[1] - (1ull << 62), false);
 		memset(simv_clock(true), 0, 29 * sizeof(uint64_t));
 		assert_true(nothing(find_simulated()));
 	}
