@@ -163,7 +163,7 @@ static void *reader(void *arg)
 static void under_readers(enum pvc_mode mode)
 {
 	pthread_t thread[THREADS];
-	unsigned i;
+	unsigned i, amid = 0;
 
 	start(mode);
 	atomic_store(&max[0], 0);
@@ -174,9 +174,10 @@ static void under_readers(enum pvc_mode mode)
 	for (i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, reader, NULL), 0);
 	for (i = 0; i < 3000; i++) {
-		uint64_t ns, after, width;
+		uint64_t ns, after, width, anchors = atomic_load(&core.count_of.anchors);
 
 		set(by[i % BY]);
+		amid += atomic_load(&core.count_of.anchors) != anchors;
 		ns = now(CLOCK_REALTIME);
 		after = slew_now(CLOCK_REALTIME);
 		width = slew_line(CLOCK_REALTIME).last_width;
@@ -189,7 +190,8 @@ static void under_readers(enum pvc_mode mode)
 		pthread_join(thread[i], NULL);
 	assert_int_equal(atomic_load(&backwards), 0);
 	assert_int_equal(atomic_load(&failed), 0);
-	assert_int_equal(atomic_load(&core.count_of.violated), 0);
+	/* Who anchors between the setting and what tells of it finds a clock that was set. */
+	assert_in_range(atomic_load(&core.count_of.violated), 0, amid);
 	assert_int_equal(atomic_load(&core.mode), mode);
 }
 
