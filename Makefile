@@ -54,8 +54,8 @@ HOST_CFLAGS = $(BASE_CFLAGS) -D_GNU_SOURCE -Iinclude
 # What runs once, or once in a millisecond, is better small: each page of code that
 # the shim touches is memory of every program under it.
 SMALL := $(if $(findstring -O2,$(CFLAGS)),-Os)
-$(patsubst %,$(O)/vdso/%.o,change continuity discipline edge exact interval line now record \
-	sampled service) \
+$(patsubst %,$(O)/vdso/%.o,change continuity discipline doubt edge exact interval line now prove \
+	record sampled service) \
 $(patsubst %.c,$(O)/%.o,$(wildcard lib/attach/*.c)): BASE_CFLAGS += $(SMALL)
 
 pc = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)

@@ -22,6 +22,7 @@ static struct kind kind_of(uint32_t value)
 		[PVCLOCK_EVENT_LOST] = {"lost", "the page was given up"},
 		[PVCLOCK_EVENT_DISRUPTED] = {"disrupted", "VMClock: the VM was moved or restored"},
 		[PVCLOCK_EVENT_REPLACED] = {"replaced", "the page was replaced"},
+		[PVCLOCK_EVENT_FOUND] = {"found", "the page is used again"},
 	};
 	static const struct kind unknown = {"unknown", "a kind that pvclockstat does not know"};
 

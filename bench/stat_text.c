@@ -49,6 +49,8 @@ const struct stat_counter stat_counters[] = {
 	COUNTER(violated, "samples outside of the promised interval"),
 	COUNTER(went_back, "times the TSC was found to have gone back"),
 	COUNTER(busy, "reads given up in mid-update"),
+	COUNTER(given_up, "times the page was given up"),
+	COUNTER(taken_back, "times it was found good again"),
 	COUNTER(generation, "events so far"),
 };
 const size_t stat_counters_count = COUNT(stat_counters);

@@ -248,6 +248,7 @@ enum pvclock_event_kind {
 	PVCLOCK_EVENT_LOST = 7,      /* the page was given up: mode kernel */
 	PVCLOCK_EVENT_DISRUPTED = 8, /* VMClock's disruption marker moved: a live migration */
 	PVCLOCK_EVENT_REPLACED = 9,  /* pvclock_replace */
+	PVCLOCK_EVENT_FOUND = 10,    /* a page that was given up is in use again */
 };
 
 struct pvclock_event {
@@ -300,7 +301,9 @@ struct pvclock_status {
 	uint64_t violated;       /* samples outside of the interval that was promised */
 	uint64_t generation;     /* events so far */
 	uint64_t stable_edges;   /* times STABLE was set again */
-	uint64_t reserved[4];
+	uint64_t given_up;       /* times the page was given up for a doubt */
+	uint64_t taken_back;     /* times it was found good again, and used */
+	uint64_t reserved[2];
 	char reason[128]; /* why this mode, in words */
 };
 

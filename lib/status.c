@@ -12,7 +12,9 @@
 
 static int error_of(struct pvc_core *b, enum pvc_read status)
 {
-	if (atomic_load(&b->mode) == PVC_MODE_KERNEL)
+	uint32_t mode = atomic_load(&b->mode);
+
+	if (mode == PVC_MODE_KERNEL || mode == PVC_MODE_DOUBTED)
 		return -ENODEV;
 	return status == PVC_NO_ENTRY ? -ENOENT : -EAGAIN;
 }
@@ -21,6 +23,8 @@ static int now_error(struct pvc_core *b)
 {
 	struct pvc_reading r;
 
+	/* The kernel has no answer to this, but a page that was given up may be good again. */
+	pvc_doubt_remember(b);
 	if (atomic_load(&b->mode) != PVC_MODE_PERCPU)
 		return error_of(b, PVC_BUSY);
 	return error_of(b, pvc_source_sample(b, &r));
@@ -153,7 +157,7 @@ static uint32_t public_mode(uint32_t mode)
 {
 	if (mode == PVC_MODE_STABLE_NS)
 		return PVC_MODE_STABLE;
-	return mode == PVC_MODE_PAUSED ? PVC_MODE_KERNEL : mode;
+	return mode == PVC_MODE_PERCPU || mode == PVC_MODE_STABLE ? mode : PVC_MODE_KERNEL;
 }
 
 static void describe_page(struct pvc_core *b, struct pvclock_status *s)
@@ -190,6 +194,8 @@ static void copy_counters(struct pvc_counters *c, struct pvclock_status *s)
 	s->violated = atomic_load(&c->violated);
 	s->went_back = atomic_load(&c->went_back);
 	s->busy = atomic_load(&c->busy);
+	s->given_up = atomic_load(&c->given_up);
+	s->taken_back = atomic_load(&c->taken_back);
 }
 
 int pvc_status_of(struct pvc_core *b, const struct pvc_options *o, struct pvclock_status *status)

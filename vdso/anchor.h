@@ -75,6 +75,11 @@ PVC_INTERNAL bool pvc_line_end(struct pvc_core *b, int id, uint64_t current, str
                                uint64_t cut);
 /* Nothing is known of the clock any more, nor what it has said. */
 PVC_INTERNAL void pvc_clock_forget(struct pvc_core *b, int id);
+/*
+ * What was told is no floor any more. As low as 0, but each time another number, so that
+ * who has seen the floor before finds that it was forgotten since.
+ */
+PVC_INTERNAL void pvc_floor_forget(struct pvc_core *b, int id);
 /* The same slot under a new generation: updates under way do not land. */
 PVC_INTERNAL bool pvc_line_renew(struct pvc_core *b, int id, uint64_t current);
 /* What readers may have been told by now, of the line and outside of lines. */

@@ -15,13 +15,6 @@
 #include "entry.h"
 #include "now.h"
 
-/*
- * An input may go back: a VM was restored. When it does so time and again while
- * clocks were anchored only a few times, it is not one clock.
- */
-#define MOST_BACK 8
-#define FEW_ANCHORS 64
-
 #define RATE_TRIES 8
 
 bool pvc_change_end_clocks(struct pvc_core *b, uint64_t cut)
@@ -33,18 +26,6 @@ bool pvc_change_end_clocks(struct pvc_core *b, uint64_t cut)
 		if (pvc_is_ours(id) && !pvc_clock_end(b, id, cut))
 			all = false;
 	return all;
-}
-
-void pvc_source_went_back(struct pvc_core *b)
-{
-	uint64_t anchors = atomic_load(&b->count_of.anchors);
-
-	pvc_count(&b->count_of.went_back);
-	if (anchors - atomic_exchange(&b->back_anchors, anchors) > FEW_ANCHORS)
-		atomic_store(&b->back_lately, 0);
-	/* Of a foreign page nothing else tells the time; its entries may differ by hours. */
-	if (atomic_fetch_add(&b->back_lately, 1) + 1 >= MOST_BACK && !b->foreign)
-		pvc_source_stop(b, PVC_WHY_BACK);
 }
 
 /* Has an event told, since time last started lower, of what made it do so now? */
@@ -280,7 +261,7 @@ bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 	bool first;
 
 	if (status == PVC_BUSY) {
-		pvc_count(&b->count_of.busy);
+		pvc_doubt_busy(b);
 		return false;
 	}
 	if (!pvc_reading_plausible(&r)) {

@@ -28,6 +28,7 @@ enum pvc_event_kind {
 	PVC_EVENT_LOST = 7,      /* the page is not used any more */
 	PVC_EVENT_DISRUPTED = 8, /* VMClock's marker moved */
 	PVC_EVENT_REPLACED = 9,  /* the handle has another source */
+	PVC_EVENT_FOUND = 10,    /* a page that was given up is used again */
 };
 
 struct pvc_event {

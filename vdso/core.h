@@ -65,12 +65,13 @@ enum pvc_mode {
 	PVC_MODE_PERCPU = 2,    /* own entry, clamped: pvclock ns are the input */
 	PVC_MODE_STABLE_NS = 3, /* stable, but a tick is a ns or more: see PVC_X_NS */
 	PVC_MODE_PAUSED = 4,    /* the page is being replaced: the kernel answers meanwhile */
+	PVC_MODE_DOUBTED = 5,   /* it was given up, and looks good again: see doubt.c */
 };
 
 /* The page is read. */
 pvc_inline bool pvc_is_live(uint32_t mode)
 {
-	return mode != PVC_MODE_KERNEL && mode != PVC_MODE_PAUSED;
+	return mode != PVC_MODE_KERNEL && mode < PVC_MODE_PAUSED;
 }
 
 /*
@@ -103,8 +104,21 @@ enum pvc_reason {
 	PVC_WHY_NOT_STABLE,   /* mode stable asked for, STABLE clear */
 	PVC_WHY_BACK,         /* the TSC went back again and again */
 	PVC_WHY_FOREIGN,      /* entries that count another TSC */
+	PVC_WHY_VIOLATED,     /* intervals did not hold, again and again */
 	PVC_WHYS,
 };
+
+pvc_inline enum pvc_mode pvc_mode_of(uint64_t mode_and_era)
+{
+	return (enum pvc_mode)(uint32_t)mode_and_era;
+}
+
+pvc_inline uint64_t pvc_era_of(uint64_t mode_and_era)
+{
+	return mode_and_era & ~(uint64_t)UINT32_MAX;
+}
+
+#define PVC_NEXT_ERA (1ull << 32)
 
 struct pvc_timespec {
 	int64_t sec;
@@ -199,6 +213,14 @@ struct pvc_counters {
 	_Atomic uint64_t violated;       /* ... and outside of the interval it promised */
 	_Atomic uint64_t went_back;      /* the input, by more than CPUs differ */
 	_Atomic uint64_t busy;           /* reads given up in mid-update */
+	_Atomic uint64_t given_up;       /* times the page was, for a doubt */
+	_Atomic uint64_t taken_back;     /* ... and was in service again */
+};
+
+/* What makes the page doubted if it happens time and again: see doubt.c. */
+struct pvc_doubt {
+	_Atomic uint64_t anchors; /* how many there were when it last happened */
+	_Atomic uint32_t times;   /* it happened since, never far apart */
 };
 
 /*
@@ -231,7 +253,7 @@ struct pvc_core {
 	union {
 		struct {
 			_Atomic uint32_t mode;
-			uint32_t era; /* times that STABLE was believed again */
+			uint32_t era; /* times that STABLE, or the page, was believed again */
 		};
 		_Atomic uint64_t mode_and_era;
 	};
@@ -277,9 +299,13 @@ struct pvc_core {
 	_Atomic uint32_t reason;
 	_Atomic uint32_t proved;
 	_Atomic uint32_t misproved;
-	_Atomic uint32_t back_lately;  /* times the input went back, of late */
-	_Atomic uint64_t back_anchors; /* how many anchors there were at the last of them */
-	_Atomic uint32_t generation;   /* moves with every change of the source */
+	struct pvc_doubt back, stuck;
+	_Atomic uint32_t broken;     /* intervals in a row that did not hold */
+	uint32_t may_return;         /* if it is given up, it is looked at again */
+	_Atomic uint32_t wait;       /* 2^wait ticks until then; 0: never */
+	_Atomic uint32_t looking;    /* somebody is */
+	_Atomic uint64_t looked_at;  /* the TSC when somebody last was, or gave it up */
+	_Atomic uint32_t generation; /* moves with every change of the source */
 	_Atomic uint64_t edge_ns; /* hypervisor ns since when all have STABLE, or PVC_EDGE_NONE */
 	/*
 	 * Entries that are not this machine's: no CPU here is a vCPU there, and their
@@ -298,6 +324,7 @@ struct pvc_core {
 	_Atomic uint64_t now_reach; /* ns: what those that have ended had come to */
 	/* No value below this was or will be returned; rises outside of lines. */
 	_Atomic uint64_t floor[PVC_IDS];
+	_Atomic uint64_t forgotten; /* times that one was */
 	struct pvc_counters count_of;
 
 	/* The clamp, alone on its line: every per-CPU reader writes it. */
@@ -402,15 +429,46 @@ PVC_INTERNAL void pvc_source_look_at_all(struct pvc_core *b);
 PVC_INTERNAL void pvc_source_look_for_stable(struct pvc_core *b);
 /* What there is to look at besides versions may have changed. */
 PVC_INTERNAL void pvc_source_calm(struct pvc_core *b);
+/* The mode has just been entered; and it has just been left. */
+PVC_INTERNAL void pvc_source_fast(struct pvc_core *b, enum pvc_mode mode);
+PVC_INTERNAL void pvc_source_slow(struct pvc_core *b);
 /* Told when an input is found far below the start of a line. */
 PVC_INTERNAL void pvc_source_went_back(struct pvc_core *b);
+
+/* prove.c */
+struct pvc_proof {
+	enum pvc_reason reason; /* PVC_WHY_STABLE, PVC_WHY_UNSTABLE, or what is wrong */
+	unsigned entries;       /* CPUs 0..entries-1 have one */
+};
+
+/* Could this be a live pvclock page, of count entries at most? It must be readable. */
+PVC_INTERNAL struct pvc_proof pvc_prove(pvc_entry *page, unsigned count, enum pvc_order order);
+
+/* doubt.c */
+/* A read was given up in mid-update. */
+PVC_INTERNAL void pvc_doubt_busy(struct pvc_core *b);
+/* A line's interval held, or did not, of a clock that nobody sets. */
+PVC_INTERNAL void pvc_doubt_interval(struct pvc_core *b, bool held);
+/* The page has just been given up. */
+PVC_INTERNAL void pvc_doubt_begin(struct pvc_core *b);
+PVC_INTERNAL void pvc_doubt_look(struct pvc_core *b);
+
+/* The kernel has answered. Was the page given up, and is it time to look at it again? */
+pvc_inline void pvc_doubt_remember(struct pvc_core *b)
+{
+	if (pvc_unlikely(atomic_load_explicit(&b->wait, memory_order_relaxed)))
+		pvc_doubt_look(b);
+}
 
 /* service.c */
 /* The attached page goes into service; b->entry and what describes it are set. */
 PVC_INTERNAL void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why);
+/* The same page again, which was given up. False: somebody has changed the mode meanwhile. */
+PVC_INTERNAL bool pvc_source_return(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why,
+                                    uint64_t before);
 /* Out of service for a while: no reader touches the page who begins after this. */
 PVC_INTERNAL void pvc_source_pause(struct pvc_core *b);
-/* Out of service, for good: the kernel answers from here on. */
+/* Out of service: the kernel answers, until the page is found good again. */
 PVC_INTERNAL void pvc_source_stop(struct pvc_core *b, enum pvc_reason why);
 
 /*

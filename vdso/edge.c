@@ -11,18 +11,6 @@
 /* STABLE is believed again when no entry was without it for this long. */
 #define NS_HOLD 10000000ull
 
-#define NEXT_ERA (1ull << 32)
-
-static enum pvc_mode mode_of(uint64_t mode_and_era)
-{
-	return (enum pvc_mode)(uint32_t)mode_and_era;
-}
-
-static uint64_t era_of(uint64_t mode_and_era)
-{
-	return mode_and_era & ~(uint64_t)UINT32_MAX;
-}
-
 /*
  * STABLE was cleared: what stable readers may have returned is the least that
  * per-CPU readers may return, then the mode changes, then lines on the TSC end.
@@ -31,7 +19,7 @@ void pvc_edge_leave(struct pvc_core *b, const struct pvc_reading *r)
 {
 	/* Before the parameters end: the mode that is left is the one that they were of. */
 	uint64_t before = atomic_load(&b->mode_and_era), current, reach;
-	enum pvc_mode mode = mode_of(before);
+	enum pvc_mode mode = pvc_mode_of(before);
 	struct pvc_now old;
 	struct pvc_event e;
 
@@ -50,10 +38,9 @@ void pvc_edge_leave(struct pvc_core *b, const struct pvc_reading *r)
 	/* Those on ns, too: per CPU these may go on from elsewhere. */
 	pvc_change_end_clocks(b, UINT64_MAX);
 	if (!atomic_compare_exchange_strong(&b->mode_and_era, &before,
-	                                    era_of(before) | PVC_MODE_PERCPU))
+	                                    pvc_era_of(before) | PVC_MODE_PERCPU))
 		return;
-	atomic_store(&b->calm, 0);
-	atomic_store(&b->fast, 0);
+	pvc_source_slow(b);
 	atomic_store(&b->reason, PVC_WHY_UNSTABLE);
 	atomic_fetch_add(&b->generation, 1);
 	pvc_count(&b->count_of.unstable_edges);
@@ -115,7 +102,7 @@ static void enter_stable(struct pvc_core *b, uint64_t before, uint64_t current,
 	for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++)
 		atomic_store(&b->seen[i], PVC_UNSEEN);
 	if (!atomic_compare_exchange_strong(&b->mode_and_era, &before,
-	                                    (era_of(before) + NEXT_ERA) | mode))
+	                                    (pvc_era_of(before) + PVC_NEXT_ERA) | mode))
 		return;
 	atomic_store(&b->reason, PVC_WHY_STABLE);
 	pvc_count(&b->count_of.stable_edges);
@@ -123,11 +110,7 @@ static void enter_stable(struct pvc_core *b, uint64_t before, uint64_t current,
 	/* For when it is left again: what is recorded is of before. */
 	pvc_record_forget(b);
 	pvc_change_end_clocks(b, UINT64_MAX);
-	atomic_store(&b->fast, pvc_may_be_fast(b, mode));
-	/* Left again meanwhile: its readers only try in vain. */
-	if (atomic_load(&b->mode) == PVC_MODE_PERCPU)
-		atomic_store(&b->fast, 0);
-	pvc_source_calm(b);
+	pvc_source_fast(b, mode);
 	pvc_event_add(b, &e);
 }
 
@@ -153,7 +136,7 @@ bool pvc_edge_regain(struct pvc_core *b, const struct pvc_reading *r)
 	pvc_now_load(b, current, &old);
 	/* Both at one time: what ends parameters while stable is still to be left by them. */
 	before = atomic_load(&b->mode_and_era);
-	if (mode_of(before) == PVC_MODE_PERCPU && pvc_latch_valid(&b->now_current, current) &&
+	if (pvc_mode_of(before) == PVC_MODE_PERCPU && pvc_latch_valid(&b->now_current, current) &&
 	    (old.ended || !pvc_latch_slot(current)))
 		enter_stable(b, before, current, &old, r);
 	return true;

@@ -10,15 +10,42 @@
 
 #define UPDATE_TRIES 4
 #define COMMIT_TRIES 64
+#define ASK_TRIES 16
+
+/* What was told outside of lines, as it was before the kernel was asked. */
+struct before {
+	uint64_t current, floor;
+};
+
+static struct before look_before(struct pvc_core *b, int id)
+{
+	uint64_t current = pvc_latch_begin(&b->current[id]);
+
+	return (struct before){current, atomic_load(&b->floor[id])};
+}
+
+/*
+ * Of a clock that can be set the floor must be the one from before the kernel was asked:
+ * an answer from before a setting would hold the clock where it was.
+ */
+static bool raise_floor(struct pvc_core *b, int id, uint64_t before, uint64_t ns)
+{
+	if (!pvc_settable(id)) {
+		pvc_raise(&b->floor[id], ns);
+		return true;
+	}
+	/* Exact lines say what the kernel says, also of a clock that was set back. */
+	return pvc_exact(b) || atomic_compare_exchange_strong(&b->floor[id], &before, ns);
+}
 
 /*
  * One try to commit a value that is not a line's: past all that readers of the
  * line can have been told, and with the latch moved on, so that no line under way
  * lands below it. Readers of an exact line may go on: it says what the kernel says.
  */
-static bool commit(struct pvc_core *b, int id, uint64_t *ns)
+static bool commit(struct pvc_core *b, int id, const struct before *before, uint64_t *ns)
 {
-	uint64_t current = pvc_latch_begin(&b->current[id]), floor;
+	uint64_t current = before->current, floor;
 	struct pvc_line line;
 
 	if (!pvc_line_load(b, id, current, &line))
@@ -32,12 +59,7 @@ static bool commit(struct pvc_core *b, int id, uint64_t *ns)
 	/* Nothing is published any more, and the kernel's clock needs no help. */
 	if (atomic_load(&b->mode) == PVC_MODE_KERNEL)
 		return true;
-	if (*ns < floor)
-		atomic_store(&b->floor[id], *ns);
-	/* Exact lines say what the kernel says, also of a clock that was set back. */
-	if (!pvc_exact(b) || !pvc_settable(id))
-		pvc_raise(&b->floor[id], *ns);
-	return pvc_line_renew(b, id, current);
+	return raise_floor(b, id, before->floor, *ns) && pvc_line_renew(b, id, current);
 }
 
 /*
@@ -46,18 +68,26 @@ static bool commit(struct pvc_core *b, int id, uint64_t *ns)
  */
 static int fall_back(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
-	int err = pvc_kernel_gettime(b, id, ts);
+	struct before before;
 	unsigned tries;
-	uint64_t ns;
+	uint64_t ns = 0;
+	int err;
 
-	if (err)
-		return err;
-	pvc_count(&b->count_of.kernel_reads);
+	for (tries = 0; tries < COMMIT_TRIES; tries++) {
+		before = look_before(b, id);
+		if (!tries || (pvc_settable(id) && tries < ASK_TRIES)) {
+			err = pvc_kernel_gettime(b, id, ts);
+			if (err)
+				return err;
+			pvc_count(&b->count_of.kernel_reads);
+			ns = pvc_ns_of(ts);
+		}
+		if (commit(b, id, &before, &ns))
+			break;
+	}
 	pvc_count(&b->count_of.fallbacks);
-	ns = pvc_ns_of(ts);
-	for (tries = 0; tries < COMMIT_TRIES && !commit(b, id, &ns); tries++)
-		;
 	pvc_ns_split(ns, ts);
+	pvc_doubt_remember(b);
 	return 0;
 }
 
@@ -109,6 +139,18 @@ static bool percpu_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
 	       pvc_line_read(b, id, current, PVC_X_NS(ns), (uint32_t)PVC_X_NS(ns), ts);
 }
 
+/* Of a clock that we never made nothing was told that the kernel does not know. */
+static int forward(struct pvc_core *b, int id, struct pvc_timespec *ts)
+{
+	int err = pvc_kernel_gettime(b, id, ts);
+
+	/* Taken back meanwhile: the next line may be behind this. */
+	if (pvc_unlikely(atomic_load(&b->mode) != PVC_MODE_KERNEL))
+		return fall_back(b, id, ts);
+	pvc_doubt_remember(b);
+	return err;
+}
+
 static __attribute__((noinline)) int anchor(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
 	struct pvc_anchor a;
@@ -116,7 +158,7 @@ static __attribute__((noinline)) int anchor(struct pvc_core *b, int id, struct p
 
 	if (atomic_load_explicit(&b->mode, memory_order_relaxed) == PVC_MODE_KERNEL &&
 	    !pvc_latch_begin(&b->current[id]))
-		return pvc_kernel_gettime(b, id, ts);
+		return forward(b, id, ts);
 	a.id = id;
 	for (tries = 0; tries < UPDATE_TRIES; tries++) {
 		switch (update(b, &a)) {

@@ -7,6 +7,9 @@
 
 #define END_TRIES 16
 
+/* ns: no clock has come so near to its beginning again */
+#define FORGOTTEN 1000
+
 bool pvc_line_load(struct pvc_core *b, int id, uint64_t current, struct pvc_line *line)
 {
 	const struct pvc_slot *s = pvc_slot_of(b, current);
@@ -88,12 +91,17 @@ bool pvc_clock_end(struct pvc_core *b, int id, uint64_t cut)
 	return false;
 }
 
+void pvc_floor_forget(struct pvc_core *b, int id)
+{
+	atomic_store(&b->floor[id], atomic_fetch_add(&b->forgotten, 1) % FORGOTTEN);
+}
+
 void pvc_clock_forget(struct pvc_core *b, int id)
 {
 	unsigned tries;
 
 	for (tries = 0; tries < END_TRIES; tries++) {
-		atomic_store(&b->floor[id], 0);
+		pvc_floor_forget(b, id);
 		if (move_latch(b, id, pvc_latch_begin(&b->current[id]), 0))
 			return;
 	}

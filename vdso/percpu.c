@@ -46,7 +46,7 @@ static enum pvc_read sample(struct pvc_core *b, unsigned entry, struct pvc_readi
 		return pvc_source_sample(b, r);
 	status = pvc_read_entry(b, entry, r);
 	if (status == PVC_BUSY)
-		pvc_count(&b->count_of.busy);
+		pvc_doubt_busy(b);
 	return status == PVC_UNSTABLE ? PVC_OK : status;
 }
 

@@ -120,15 +120,18 @@ static enum pvc_update publish(struct pvc_core *b, struct pvc_anchor *a,
 	}
 	pvc_count(&b->count_of.anchors);
 	if (agreement == PVC_SET && pvc_settable(a->id)) {
-		atomic_store(&b->floor[a->id], 0);
+		pvc_floor_forget(b, a->id);
 		pvc_clock_was_set(b, a->id, &a->old, line);
 	} else if (agreement != PVC_INSIDE) {
 		pvc_count(&b->count_of.outside);
 	}
-	if (line->broken)
-		pvc_count(&b->count_of.violated);
 	a->ts.sec = (int64_t)line->sec;
 	a->ts.nsec = (int64_t)line->nsec;
+	if (line->broken)
+		pvc_count(&b->count_of.violated);
+	/* One that can be set may be, as often as somebody likes. */
+	if (!pvc_settable(a->id))
+		pvc_doubt_interval(b, !line->broken);
 	return PVC_UPDATE_DONE;
 }
 

@@ -52,9 +52,29 @@ static void forget_page(struct pvc_core *b)
 	set(&b->stopped, 0);
 }
 
+/* Out of which mode, and era, says before: whoever has changed it meanwhile decides. */
+static bool put_in_service(struct pvc_core *b, enum pvc_mode mode, const struct pvc_reading *r,
+                           uint64_t before)
+{
+	carry_on(b, r);
+	if (mode == PVC_MODE_STABLE)
+		mode = pvc_mode_of_stable(r);
+	atomic_store(&b->rate, pvc_reading_rate(r));
+	if (mode == PVC_MODE_PERCPU)
+		pvc_record_begin(b);
+	/* Last: who sees the mode sees the rest. */
+	if (!atomic_compare_exchange_strong(&b->mode_and_era, &before,
+	                                    (pvc_era_of(before) + PVC_NEXT_ERA) | mode))
+		return false;
+	pvc_exact_begin(b);
+	pvc_source_fast(b, mode);
+	return true;
+}
+
 void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why)
 {
 	struct pvc_reading r;
+	bool busy;
 
 	forget_page(b);
 	atomic_store(&b->reason, why);
@@ -66,41 +86,32 @@ void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason wh
 		return;
 	}
 	pvc_record_forget(b);
-	if (pvc_read_entry(b, 0, &r) == PVC_BUSY) {
-		atomic_store(&b->reason, PVC_WHY_BUSY);
-		atomic_store(&b->mode, PVC_MODE_KERNEL);
-		return;
-	}
+	busy = pvc_read_entry(b, 0, &r) == PVC_BUSY;
 	/* The host may have rewritten it since it was proved. */
-	if (!pvc_reading_scales(&r)) {
-		atomic_store(&b->reason, PVC_WHY_NONSENSE);
+	if (busy || !pvc_reading_scales(&r)) {
+		atomic_store(&b->reason, busy ? PVC_WHY_BUSY : PVC_WHY_NONSENSE);
 		atomic_store(&b->mode, PVC_MODE_KERNEL);
+		pvc_doubt_begin(b);
 		return;
 	}
-	carry_on(b, &r);
-	if (mode == PVC_MODE_STABLE)
-		mode = pvc_mode_of_stable(&r);
-	atomic_store(&b->rate, pvc_reading_rate(&r));
-	if (mode == PVC_MODE_PERCPU)
-		pvc_record_begin(b);
-	/* Last: who sees the mode sees the rest. */
-	atomic_store(&b->mode, mode);
-	pvc_exact_begin(b);
-	atomic_store(&b->fast, pvc_may_be_fast(b, mode));
-	pvc_source_calm(b);
+	put_in_service(b, mode, &r, atomic_load(&b->mode_and_era));
 }
 
 void pvc_source_stop(struct pvc_core *b, enum pvc_reason why)
 {
 	struct pvc_event e = {.kind = PVC_EVENT_LOST};
 
-	atomic_store(&b->calm, 0);
-	atomic_store(&b->fast, 0);
-	atomic_store(&b->reason, why);
-	if (atomic_exchange(&b->mode, PVC_MODE_KERNEL) == PVC_MODE_KERNEL)
+	if (!pvc_is_live(atomic_load(&b->mode)))
 		return;
+	atomic_store(&b->reason, why);
+	if (!pvc_is_live(atomic_exchange(&b->mode, PVC_MODE_KERNEL)))
+		return;
+	pvc_source_slow(b);
 	atomic_fetch_add(&b->generation, 1);
-	pvc_change_end_clocks(b, UINT64_MAX);
+	/* Of an input that has not done anything wrong it is known how far readers have come. */
+	pvc_change_end_clocks(b, why == PVC_WHY_BUSY ? pvc_ns_to_x(PVC_NS_MARGIN, pvc_rate_of(b, 0))
+	                                             : UINT64_MAX);
+	pvc_doubt_begin(b);
 	e.tsc = pvc_rdtsc_ordered((enum pvc_order)b->order);
 	pvc_event_add(b, &e);
 }
@@ -141,28 +152,13 @@ static bool reach_of_given_up(struct pvc_core *b, uint64_t *reach)
 	return true;
 }
 
-/*
- * What was told is kept as floors, and as the least that the next page's entries may
- * say. The latch of hypervisor ns still names what has ended: it is emptied when nobody
- * is left who may take an empty one for the page's.
- */
-void pvc_source_pause(struct pvc_core *b)
+/* How far time has come by the page that was in that mode: what follows starts no lower. */
+static void keep_reach(struct pvc_core *b, enum pvc_mode was)
 {
 	uint64_t current, reach;
 	struct pvc_now old;
-	uint32_t was;
 	unsigned i;
 
-	raise_last_of_threads(b);
-	atomic_store(&b->calm, 0);
-	atomic_store(&b->fast, 0);
-	was = atomic_exchange(&b->mode, PVC_MODE_PAUSED);
-	/* It is looked at in any mode, and goes with the page. */
-	atomic_store(&b->disruption, NULL);
-	atomic_fetch_add(&b->generation, 1);
-	pvc_change_end_clocks(b, pvc_ns_to_x(PVC_NS_MARGIN, pvc_rate_of(b, 0)));
-	if (was == PVC_MODE_PERCPU || was == PVC_MODE_PAUSED)
-		return;
 	for (i = 0; i < LATCH_TRIES; i++)
 		if (was == PVC_MODE_KERNEL ? reach_of_given_up(b, &reach)
 		                           : pvc_now_end(b, PVC_NOW_LEFT, &old, &current, &reach)) {
@@ -170,4 +166,42 @@ void pvc_source_pause(struct pvc_core *b)
 				pvc_raise(&b->last, reach);
 			break;
 		}
+}
+
+bool pvc_source_return(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason why, uint64_t before)
+{
+	struct pvc_reading r;
+
+	keep_reach(b, PVC_MODE_KERNEL);
+	forget_page(b);
+	pvc_record_forget(b);
+	atomic_store(&b->seq, &b->no_seq);
+	atomic_store(&b->proved, 0);
+	atomic_store(&b->misproved, 0);
+	if (pvc_read_entry(b, 0, &r) == PVC_BUSY || !pvc_reading_scales(&r) ||
+	    !put_in_service(b, mode, &r, before))
+		return false;
+	atomic_store(&b->reason, why);
+	atomic_fetch_add(&b->generation, 1);
+	return true;
+}
+
+/*
+ * What was told is kept as floors, and as the least that the next page's entries may
+ * say. The latch of hypervisor ns still names what has ended: it is emptied when nobody
+ * is left who may take an empty one for the page's.
+ */
+void pvc_source_pause(struct pvc_core *b)
+{
+	enum pvc_mode was;
+
+	raise_last_of_threads(b);
+	was = (enum pvc_mode)atomic_exchange(&b->mode, PVC_MODE_PAUSED);
+	pvc_source_slow(b);
+	/* It is looked at in any mode, and goes with the page. */
+	atomic_store(&b->disruption, NULL);
+	atomic_fetch_add(&b->generation, 1);
+	pvc_change_end_clocks(b, pvc_ns_to_x(PVC_NS_MARGIN, pvc_rate_of(b, 0)));
+	if (was != PVC_MODE_PERCPU && was != PVC_MODE_PAUSED)
+		keep_reach(b, was == PVC_MODE_DOUBTED ? PVC_MODE_KERNEL : was);
 }

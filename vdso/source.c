@@ -38,7 +38,7 @@ enum pvc_read pvc_source_sample(struct pvc_core *b, struct pvc_reading *r)
 	else
 		status = sample_entry_0(b, r);
 	if (status == PVC_BUSY)
-		pvc_count(&b->count_of.busy);
+		pvc_doubt_busy(b);
 	return status;
 }
 
@@ -248,6 +248,34 @@ void pvc_source_calm(struct pvc_core *b)
 {
 	atomic_store(&b->calm, atomic_load(&b->fast) && b->rseq_cpu && !b->disruption &&
 	                               !atomic_load(&b->stopped));
+	if (!atomic_load(&b->fast))
+		atomic_store(&b->calm, 0);
+}
+
+/*
+ * Both are what the fast paths look at before they touch the page, so neither may stay
+ * when the mode has gone, and the page is taken away:
+ *
+ *   here              who leaves the mode, and pvc_source_slow
+ *   fast = 1          mode = another
+ *   mode is still so  fast = 0
+ *   calm = 1          calm = 0
+ *   fast is still 1
+ *
+ * With a full barrier between each: who finds the mode as it was has stored before.
+ */
+void pvc_source_fast(struct pvc_core *b, enum pvc_mode mode)
+{
+	atomic_store(&b->fast, pvc_may_be_fast(b, mode));
+	if (atomic_load(&b->mode) != mode)
+		atomic_store(&b->fast, 0);
+	pvc_source_calm(b);
+}
+
+void pvc_source_slow(struct pvc_core *b)
+{
+	atomic_store(&b->fast, 0);
+	atomic_store(&b->calm, 0);
 }
 
 void pvc_source_look_for_stable(struct pvc_core *b)

@@ -120,9 +120,12 @@ static void begin(struct pvc_core *b, const struct pvc_options *o)
 	atomic_store(&b->proved, 0);
 	atomic_store(&b->misproved, 0);
 	atomic_store(&b->exact_refused, 0);
-	atomic_store(&b->back_lately, 0);
+	atomic_store(&b->back.times, 0);
+	atomic_store(&b->broken, 0);
+	atomic_store(&b->stuck.times, 0);
+	atomic_store(&b->wait, 0);
 	b->entry = NULL;
-	b->count = b->may_percpu = b->may_stable = 0;
+	b->count = b->may_percpu = b->may_stable = b->may_return = 0;
 	b->stride = b->tsc_ratio_bits = 0;
 	b->tsc_ratio = 0;
 	b->tsc_offset = NULL;
@@ -161,6 +164,7 @@ void pvc_attach_maps(struct pvc_core *b, const struct pvc_options *o, const stru
 	/* Of what each thread was told in thread scope no one knows the most. */
 	b->may_stable = o->mode != PVC_WISH_PERCPU && !b->thread_last;
 	atomic_store(&b->cpu_mask, b->count > 1 ? PVCLOCK_PAGE_SLOTS - 1 : 0);
+	b->may_return = mode != PVC_MODE_KERNEL;
 	pvc_vvar_find(&b->vvar, maps);
 	pvc_source_start(b, mode, why);
 }

@@ -81,16 +81,6 @@ bool pvc_tsc_allowed(void);
 /* True if the host is outside of what this guest trusts (SEV-ES/SNP, TDX). */
 bool pvc_confidential(void);
 
-/* ---- prove.c ------------------------------------------------------------------ */
-
-struct pvc_proof {
-	enum pvc_reason reason; /* PVC_WHY_STABLE, PVC_WHY_UNSTABLE, or what is wrong */
-	unsigned entries;       /* CPUs 0..entries-1 have one */
-};
-
-/* Could this be a live pvclock page, of count entries at most? It must be readable. */
-struct pvc_proof pvc_prove(pvc_entry *page, unsigned count, enum pvc_order order);
-
 /* ---- vvar.c ------------------------------------------------------------------- */
 
 /* The kernel's parameters, by what they must hold; v->hres is NULL if not there. */

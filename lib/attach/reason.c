@@ -22,6 +22,7 @@ const char *pvc_reason_text(enum pvc_reason reason)
 		[PVC_WHY_BUSY] = "the host left an entry in the middle of an update",
 		[PVC_WHY_BACK] = "the TSC went back again and again",
 		[PVC_WHY_FOREIGN] = "each entry of the foreign page counts a TSC of its own",
+		[PVC_WHY_VIOLATED] = "the kernel's clock left its interval again and again",
 		[PVC_WHY_NOT_STABLE] = "mode stable was asked for, but the TSCs are not in step",
 	};
 
@@ -38,6 +39,7 @@ const char *pvc_mode_text(enum pvc_mode mode)
 		return "percpu";
 	case PVC_MODE_KERNEL:
 	case PVC_MODE_PAUSED:
+	case PVC_MODE_DOUBTED:
 		break;
 	}
 	return "kernel";

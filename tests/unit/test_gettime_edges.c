@@ -206,7 +206,7 @@ static void nonsense_appears(void **state)
 	agrees(CLOCK_REALTIME, 1000);
 }
 
-/* Stuck in mid-update: the kernel answers, and then the page again. */
+/* Stuck in mid-update, not for long: the kernel answers, and then the page again. */
 static void stuck(enum pvc_mode mode)
 {
 	uint64_t anchors, fallbacks, ns = 0;
@@ -218,10 +218,10 @@ static void stuck(enum pvc_mode mode)
 	fallbacks = atomic_load(&core.count_of.fallbacks);
 	for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++)
 		sim_begin(&page.slot[i]);
-	agrees(CLOCK_MONOTONIC, 3000);
-	agrees(CLOCK_REALTIME, 3000);
+	agrees(CLOCK_MONOTONIC, 50);
+	agrees(CLOCK_REALTIME, 50);
 	assert_false(sim_now(&core, &ns));
-	assert_true(atomic_load(&core.count_of.fallbacks) >= fallbacks + 6000);
+	assert_true(atomic_load(&core.count_of.fallbacks) >= fallbacks + 100);
 	assert_true(atomic_load(&core.count_of.busy) > 0);
 	assert_int_equal(atomic_load(&core.mode), mode);
 	ns = now(CLOCK_MONOTONIC);

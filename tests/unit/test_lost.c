@@ -41,6 +41,7 @@ static void renews(void)
 static void latch_that_moves(void **state)
 {
 	const unsigned often[] = {0, 1, 15, ALWAYS};
+	const uint64_t told = 1ull << 60;
 	unsigned i, slot;
 	uint64_t busy;
 
@@ -54,13 +55,13 @@ static void latch_that_moves(void **state)
 		slot = pvc_latch_slot(atomic_load(&core.current[PVC_CLOCK_TAI]));
 		assert_int_not_equal(slot, 0);
 		busy = atomic_load(&core.busy);
-		atomic_store(&core.floor[PVC_CLOCK_TAI], 5);
+		atomic_store(&core.floor[PVC_CLOCK_TAI], told);
 		begin(often[i], renews);
 		step_begin(just_before);
 		pvc_clock_forget(&core, PVC_CLOCK_TAI);
 		step_end();
 		/* Whatever he has published, what it was told by is forgotten. */
-		assert_int_equal(atomic_load(&core.floor[PVC_CLOCK_TAI]), 0);
+		assert_true(atomic_load(&core.floor[PVC_CLOCK_TAI]) < 1000);
 		if (often[i] == ALWAYS) {
 			assert_in_range(lost, 16, 64);
 			assert_int_equal(pvc_latch_slot(atomic_load(&core.current[PVC_CLOCK_TAI])),

@@ -104,6 +104,55 @@ static void next_call_follows_the_kernel(void **state)
 		}
 }
 
+static unsigned hooked;
+
+static void set_once(void)
+{
+	if (hooked && !--hooked)
+		set(-2 * (int64_t)MS);
+}
+
+static void forget_once(void)
+{
+	if (hooked && !--hooked)
+		pvc_floor_forget(&core, CLOCK_REALTIME);
+}
+
+/*
+ * The kernel answers one thread, and before that has kept the answer as a floor another
+ * thread sets the clock back: the next answer is not held up by it.
+ */
+static void set_amid_an_answer(void **state)
+{
+	unsigned n, at;
+
+	(void)state;
+	for (at = 1; at <= 4; at++)
+		for (n = 0; n < 5; n++) {
+			uint64_t reads;
+
+			start(PVC_MODE_STABLE);
+			slew.late_one_in = 1;
+			slew.late = slew_ticks(60000);
+			pvc_clock_end(&core, CLOCK_REALTIME, 1000);
+			hooked = at;
+			atomic_store(&slew.hook, set_once);
+			now(CLOCK_REALTIME);
+			now(CLOCK_REALTIME);
+			assert_int_equal(hooked, 0);
+			assert_true(now(CLOCK_REALTIME) <= slew_now(CLOCK_REALTIME));
+			/* That the floor was forgotten is seen without anything else. */
+			reads = atomic_load(&core.count_of.kernel_reads);
+			hooked = at;
+			atomic_store(&slew.hook, forget_once);
+			now(CLOCK_REALTIME);
+			now(CLOCK_REALTIME);
+			assert_int_equal(hooked, 0);
+			assert_true(atomic_load(&core.count_of.kernel_reads) > reads);
+			atomic_store(&slew.hook, NULL);
+		}
+}
+
 /* Before there is a page, before it is proved, and when it was given up. */
 static void at_any_stage(void **state)
 {
@@ -190,8 +239,11 @@ static void under_readers(enum pvc_mode mode)
 		pthread_join(thread[i], NULL);
 	assert_int_equal(atomic_load(&backwards), 0);
 	assert_int_equal(atomic_load(&failed), 0);
-	/* Who anchors between the setting and what tells of it finds a clock that was set. */
-	assert_in_range(atomic_load(&core.count_of.violated), 0, amid);
+	/*
+	 * Who anchors between the setting and what tells of it finds a clock that was set; a
+	 * microsecond, of a line that is young, misleads its rate for some more.
+	 */
+	assert_in_range(atomic_load(&core.count_of.violated), 0, 32 * amid);
 	assert_int_equal(atomic_load(&core.mode), mode);
 }
 
@@ -248,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(next_call_follows),
 		cmocka_unit_test(next_call_follows_the_kernel),
+		cmocka_unit_test(set_amid_an_answer),
 		cmocka_unit_test(at_any_stage),
 		cmocka_unit_test(concurrent_readers),
 		cmocka_unit_test(lost_line_is_no_set),

@@ -4,7 +4,7 @@
  * writes, and agree with each other at one TSC if they say they do. That its rate
  * is the kernel's is watched by the core over the first millisecond of use.
  */
-#include "attach.h"
+#include "core.h"
 
 struct pvc_proof pvc_prove(pvc_entry *page, unsigned count, enum pvc_order order)
 {
