@@ -44,7 +44,8 @@ struct bench_stats bench_stats(double *samples, size_t count);
 typedef uint64_t bench_loop(unsigned calls, int handle);
 
 bench_loop bench_rdtsc, bench_lfence_rdtsc, bench_rdtscp;
-bench_loop bench_libc_monotonic, bench_libc_realtime, bench_syscall_monotonic;
+bench_loop bench_libc_monotonic, bench_libc_realtime, bench_libc_coarse, bench_libc_cpu,
+	bench_libc_time, bench_syscall_monotonic;
 bench_loop bench_pvclock_monotonic, bench_pvclock_realtime, bench_pvclock_unordered;
 bench_loop bench_pvclock_now, bench_handle_monotonic, bench_handle_now, bench_plain;
 
@@ -124,11 +125,14 @@ bool bench_child_ask(const struct bench_child *child, const void *request, size_
                      size_t reply_size);
 void bench_child_end(struct bench_child *child);
 
+struct bench_row;
+
 /* bench_worker.c: an ordinary program that reads the time with clock_gettime */
 int bench_worker_serve(void);
 bool bench_worker_start(struct bench_child *worker, const char *shim, char *reason);
 /* 0: it did not answer */
-uint64_t bench_worker_batch(const struct bench_child *worker, clockid_t clock, unsigned calls);
+uint64_t bench_worker_batch(const struct bench_child *worker, const struct bench_row *row,
+                            unsigned calls);
 
 /* bench_cost.c: what the shim costs a process that it is loaded into */
 struct bench_cost {
@@ -157,7 +161,6 @@ struct bench_row {
 	bench_loop *loop; /* NULL: a worker has it */
 	enum bench_reader reader;
 	enum bench_where where;
-	clockid_t clock; /* of a worker */
 	bool contended;
 	double *samples; /* ticks a call, then ns */
 	size_t taken;

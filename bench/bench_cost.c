@@ -116,8 +116,8 @@ static bool start_reader(struct bench_child *child, const char *shim)
 	char reason[BENCH_REASON];
 
 	return bench_worker_start(child, shim, reason) &&
-	       bench_worker_batch(child, CLOCK_MONOTONIC, READER_CALLS) &&
-	       bench_worker_batch(child, CLOCK_REALTIME, READER_CALLS);
+	       bench_worker_batch(child, bench_row("program_monotonic"), READER_CALLS) &&
+	       bench_worker_batch(child, bench_row("program_realtime"), READER_CALLS);
 }
 
 static bool take_reader(const char *shim, unsigned turn, double *without, double *with)

@@ -71,6 +71,13 @@ static json_t *comparison(const char *key, const char *of)
 	return *a->skipped || *b->skipped ? json_null() : ratio(a->ns.median, b->ns.median);
 }
 
+static json_t *difference(const char *key, const char *of)
+{
+	const struct bench_row *a = bench_row(key), *b = bench_row(of);
+
+	return *a->skipped || *b->skipped ? json_null() : json_real(a->ns.median - b->ns.median);
+}
+
 static json_t *cost(const struct bench_cost *c)
 {
 	if (*c->skipped)
@@ -129,11 +136,15 @@ void bench_json_print(json_t *root)
 void bench_print_json(const struct bench_result *r)
 {
 	bench_json_print(json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
 		"environment", bench_json_env(&r->env, r->place.allowed.text), "method", method(r),
 		"ns_per_call", rows(), "floor", ratio(bench_floor(), 1), "shim_x_program_monotonic",
 		comparison("shim_monotonic", "program_monotonic"), "shim_x_program_realtime",
-		comparison("shim_realtime", "program_realtime"), "syscall_x_percpu",
+		comparison("shim_realtime", "program_realtime"), "shim_more_coarse_ns",
+		difference("shim_coarse", "program_coarse"), "shim_more_cpu_ns",
+		difference("shim_cpu", "program_cpu"), "shim_more_time_ns",
+		difference("shim_time", "program_time"), "syscall_x_percpu",
 		comparison("syscall_monotonic", "percpu_monotonic"), "syscall_x_percpu_now",
 		comparison("syscall_monotonic", "percpu_now"), "percpu_2_x_plain_2",
 		comparison("percpu_monotonic_2", "plain_clamp_2"), "percpu_thread_2_x_1",

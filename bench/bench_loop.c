@@ -50,6 +50,9 @@ BENCH_LOOP(bench_rdtscp, out.ns = rdtscp())
 
 BENCH_LOOP(bench_libc_monotonic, clock_gettime(CLOCK_MONOTONIC, &out.ts))
 BENCH_LOOP(bench_libc_realtime, clock_gettime(CLOCK_REALTIME, &out.ts))
+BENCH_LOOP(bench_libc_coarse, clock_gettime(CLOCK_MONOTONIC_COARSE, &out.ts))
+BENCH_LOOP(bench_libc_cpu, clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &out.ts))
+BENCH_LOOP(bench_libc_time, time(&out.ts.tv_sec))
 BENCH_LOOP(bench_syscall_monotonic, syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &out.ts))
 
 BENCH_LOOP(bench_pvclock_monotonic, pvclock_gettime(CLOCK_MONOTONIC, &out.ts))

@@ -115,7 +115,7 @@ static uint64_t measure(struct run *run, const struct bench_row *row)
 	int handle = run->handle[row->reader];
 
 	if (row->where != BENCH_HERE)
-		return bench_worker_batch(&run->worker[row->where], row->clock, calls);
+		return bench_worker_batch(&run->worker[row->where], row, calls);
 	if (row->contended)
 		return bench_contended_batch(run->contender, row->loop, calls, handle);
 	return bench_batch(row->loop, calls, handle);

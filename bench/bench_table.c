@@ -76,6 +76,14 @@ static void print_comparison(const char *text, const char *key, const char *of)
 		printf("%s: %.3f\n", text, a->ns.median / b->ns.median);
 }
 
+static void print_difference(const char *text, const char *key, const char *of)
+{
+	const struct bench_row *a = bench_row(key), *b = bench_row(of);
+
+	if (!*a->skipped && !*b->skipped)
+		printf("%s: %+.2f ns\n", text, a->ns.median - b->ns.median);
+}
+
 /* The last two are of many calls only. */
 static void print_single(const char *name, const struct bench_single *s, bool many)
 {
@@ -125,6 +133,11 @@ void bench_print_table(const struct bench_result *r)
 	                 "program_monotonic");
 	print_comparison("shim / the same program without, REALTIME", "shim_realtime",
 	                 "program_realtime");
+	print_difference("shim - the same program without, MONOTONIC_COARSE", "shim_coarse",
+	                 "program_coarse");
+	print_difference("shim - the same program without, PROCESS_CPUTIME_ID", "shim_cpu",
+	                 "program_cpu");
+	print_difference("shim - the same program without, time()", "shim_time", "program_time");
 	print_comparison("system call / pvclock per-CPU+clamp, 1 thread", "syscall_monotonic",
 	                 "percpu_monotonic");
 	print_comparison("system call / pvclock_now, per-CPU+clamp", "syscall_monotonic",

@@ -15,7 +15,7 @@
 #include "bench.h"
 
 struct request {
-	clockid_t clock;
+	unsigned row;
 	unsigned calls;
 };
 
@@ -31,9 +31,7 @@ int bench_worker_serve(void)
 			return 1;
 		if (read(STDIN_FILENO, &request, sizeof(request)) != sizeof(request))
 			return 0;
-		reply = bench_batch(request.clock == CLOCK_REALTIME ? bench_libc_realtime
-		                                                    : bench_libc_monotonic,
-		                    request.calls, -1);
+		reply = bench_batch(bench_rows[request.row].loop, request.calls, -1);
 	}
 }
 
@@ -63,9 +61,10 @@ bool bench_worker_start(struct bench_child *worker, const char *shim, char *reas
 	return false;
 }
 
-uint64_t bench_worker_batch(const struct bench_child *worker, clockid_t clock, unsigned calls)
+uint64_t bench_worker_batch(const struct bench_child *worker, const struct bench_row *row,
+                            unsigned calls)
 {
-	const struct request request = {.clock = clock, .calls = calls};
+	const struct request request = {.row = (unsigned)(row - bench_rows), .calls = calls};
 	uint64_t ticks;
 
 	if (!bench_child_ask(worker, &request, sizeof(request), &ticks, sizeof(ticks)))
