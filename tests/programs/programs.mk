@@ -4,7 +4,7 @@
 
 PROGRAM_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/programs/test_*.c))
 PROGRAM_LIBRARIES := $(patsubst %.c,$(O)/%.so,$(wildcard tests/programs/lib_*.c))
-# A program as it is, and with each sanitizer.
+# A program as it is, and with each sanitizer of which the compiler has the runtime.
 PROGRAM_CLOCK := $(addprefix $(O)/tests/programs/prog_clock, -plain -address -undefined -thread)
 
 $(PROGRAM_TESTS): $(O)/tests/programs/%: $(O)/tests/programs/%.o
@@ -19,7 +19,8 @@ $(PROGRAM_CLOCK): $(O)/tests/programs/prog_clock-%: tests/programs/prog_clock.c 
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -MMD -MP -MF $@.d -MT $@ \
-		$(addprefix -fsanitize=,$(filter-out plain,$*)) $(LDFLAGS) -o $@ $< -pthread
+		$(addprefix -fsanitize=,$(filter-out plain,$*)) $(LDFLAGS) -o $@ $< -pthread \
+		$(if $(filter-out plain,$*),2>/dev/null || rm -f $@)
 
 check-programs: all $(PROGRAM_TESTS) $(PROGRAM_LIBRARIES) $(PROGRAM_CLOCK)
 	$(Q)$(call run_tests,$(PROGRAM_TESTS))

@@ -19,7 +19,9 @@ struct proof {
 
 struct program {
 	const char *const *argv;
-	const char *name; /* of the process that asks for the time: /proc/PID/comm */
+	const char *name;  /* of the process that asks for the time: /proc/PID/comm */
+	const char *also;  /* another one that does, if only for a moment; may be NULL */
+	const char *first; /* a library that must be loaded before all others; may be NULL */
 	const char *const *env;
 	bool (*before)(void);
 	bool brief; /* over before a clock is made from samples */
@@ -194,7 +196,7 @@ static inline void run_proved(struct result *r, const struct program *p, const c
 	struct command c = {.argv = p->argv, .before = p->before};
 
 	begin_proof();
-	c.env = shim_env(&e, mode, NULL, p->env);
+	c.env = shim_env(&e, mode, p->first, p->env);
 	run(r, &c);
 	drop_shim_lines(r->err);
 }
@@ -229,6 +231,8 @@ static inline void assert_same_program(const struct program *p, int status)
 		else
 			assert_alike(&plain, &shimmed, live_modes[i]);
 		assert_answered(p->name, live_modes[i], p->brief);
+		if (p->also)
+			assert_answered(p->also, live_modes[i], true);
 	}
 }
 
@@ -237,6 +241,21 @@ static inline bool have(const char *name)
 	if (have_program(name))
 		return true;
 	skip_line(name, "not installed");
+	return false;
+}
+
+/* Where this is forbidden, no debugger runs. */
+static inline bool have_ptrace(const char *what)
+{
+	static struct result r;
+	struct command c = {.argv = WORDS("strace", "-o", "/dev/null", "true")};
+
+	if (!have("strace") || !have(what))
+		return false;
+	run(&r, &c);
+	if (r.status == 0)
+		return true;
+	skip_line(what, "processes may not be traced here");
 	return false;
 }
 

@@ -20,9 +20,8 @@ static inline struct server *start_server(const struct command *c)
 	struct server *s = servers[0].pid ? &servers[1] : &servers[0];
 
 	assert_int_equal(s->pid, 0);
-	s->out = memfd_create("out", MFD_CLOEXEC);
-	s->err = memfd_create("err", MFD_CLOEXEC);
-	assert_true(s->out >= 0 && s->err >= 0);
+	s->out = open_capture("out");
+	s->err = open_capture("err");
 	fflush(NULL);
 	s->pid = fork();
 	assert_true(s->pid >= 0);
