@@ -19,9 +19,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-EXPORT void _exit(int status);
-EXPORT void _Exit(int status);
-
 typedef void (*fini)(void);
 
 static const fini *shim_fini;
@@ -77,7 +74,7 @@ __attribute__((destructor)) static void end(void)
 	to_file();
 }
 
-void _exit(int status)
+EXPORT void _exit(int status)
 {
 	size_t i = shim_finis;
 
@@ -90,7 +87,7 @@ void _exit(int status)
 		syscall(SYS_exit_group, status);
 }
 
-void _Exit(int status)
+EXPORT void _Exit(int status)
 {
 	_exit(status);
 }

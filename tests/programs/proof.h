@@ -140,7 +140,7 @@ static inline struct proof proof_of(const char *name)
 	while ((d = readdir(dir))) {
 		const char *dot = strrchr(d->d_name, '.');
 
-		if (!dot || strncmp(d->d_name, name, strlen(name)) ||
+		if (!dot || strncmp(d->d_name, name, strlen(name)) != 0 ||
 		    d->d_name + strlen(name) != dot)
 			continue;
 		snprintf(path, sizeof(path), "%s/proof/%s", proof_tree, d->d_name);
@@ -192,7 +192,7 @@ static inline bool mode_is_live(const char *mode, const char *what)
 
 static inline void run_proved(struct result *r, const struct program *p, const char *mode)
 {
-	struct shim_env e;
+	static struct shim_env e;
 	struct command c = {.argv = p->argv, .before = p->before};
 
 	begin_proof();

@@ -58,7 +58,7 @@ static void ask(struct result *r, const char *const *env)
 	                                  "cmdport 0", server_line, pid_file),
 	                    .env = env};
 	const char *at;
-	double off;
+	double off = HUGE_VAL;
 
 	snprintf(server_line, sizeof(server_line), "server 127.0.0.1 port %s iburst minpoll -6",
 	         port);
@@ -87,7 +87,7 @@ static void session(struct result *r, const char *const *server_env, const char 
 static void chrony(void **state)
 {
 	static struct result r;
-	struct shim_env e;
+	static struct shim_env e;
 	size_t i;
 
 	(void)state;

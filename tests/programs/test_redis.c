@@ -82,7 +82,7 @@ static void session(struct result *r, const char *const *env)
 static void redis(void **state)
 {
 	static struct result r;
-	struct shim_env e;
+	static struct shim_env e;
 	size_t i;
 
 	(void)state;

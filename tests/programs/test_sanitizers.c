@@ -4,15 +4,15 @@
 
 #include "proof.h"
 
+static const char script[] = "ldd \"$0\" | tr ' ' '\\n' | grep '^/.*lib[^/]*san[^/]*$' | head -n 1";
+
 /* The runtime that a program is linked with; empty if it has that within. */
 static const char *runtime_of(const char *program)
 {
 	static struct result r;
 
-	run_tool(&r, WORDS("sh", "-c",
-	                   "ldd \"$0\" | sed -n 's/.*lib[^ ]*san[^ ]* => \\([^ ]*\\).*/\\1/p' | "
-	                   "head -n 1 | tr -d '\\n'",
-	                   program));
+	run_tool(&r, WORDS("sh", "-c", script, program));
+	r.out[strcspn(r.out, "\n")] = '\0';
 	return r.out;
 }
 

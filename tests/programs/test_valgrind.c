@@ -5,7 +5,8 @@
  */
 #include "proof.h"
 
-#define ERROR "9" /* what valgrind ends with if it has found one */
+/* What it ends with if it has found one. */
+static const char error_exit[] = "--error-exitcode=9";
 
 /* The program's call is bound to the shim. */
 static void assert_bound(const char *tree)
@@ -23,8 +24,8 @@ static void check(const char *tool, const char *option)
 {
 	static struct result r;
 	char tree[PATH_MAX], output[PATH_MAX + 32];
-	struct shim_env e;
-	struct command c = {.argv = WORDS("valgrind", "-q", "--error-exitcode=" ERROR, tool, option,
+	static struct shim_env e;
+	struct command c = {.argv = WORDS("valgrind", "-q", error_exit, tool, option,
 	                                  made("prog_clock-plain"))};
 
 	if (!have("valgrind"))
