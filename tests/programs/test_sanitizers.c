@@ -10,10 +10,11 @@ static const char script[] = "ldd \"$0\" | tr ' ' '\\n' | grep '^/.*lib[^/]*san[
 static const char *runtime_of(const char *program)
 {
 	static struct result r;
+	static char path[PATH_MAX];
 
 	run_tool(&r, WORDS("sh", "-c", script, program));
-	r.out[strcspn(r.out, "\n")] = '\0';
-	return r.out;
+	snprintf(path, sizeof(path), "%.*s", (int)strcspn(r.out, "\n"), r.out);
+	return path;
 }
 
 /* TSan's memory has fixed places, which a wide choice of addresses for others may take. */
