@@ -3,6 +3,7 @@
 # tests/unit      the core and attach, on pages in memory: linked with the objects
 # tests/live      the library as its users see it, on the real page: include/ only
 # tests/shim      programs under the shim
+# tests/programs  databases, runtimes, debuggers under the shim (programs.mk): make check-programs
 # tests/build     what the objects, headers and install look like
 # tests/lab       hosts, simulated (sim.mk) and real (lab.mk)
 # tests/fuzz      libFuzzer targets, and the inputs that they begin with: make fuzz alone

@@ -105,6 +105,7 @@ enum pvc_reason {
 	PVC_WHY_BACK,         /* the TSC went back again and again */
 	PVC_WHY_FOREIGN,      /* entries that count another TSC */
 	PVC_WHY_VIOLATED,     /* intervals did not hold, again and again */
+	PVC_WHY_NO_VDSO,      /* taken away; its data is left, but not for us */
 	PVC_WHYS,
 };
 

@@ -139,26 +139,15 @@ static bool percpu_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
 	       pvc_line_read(b, id, current, PVC_X_NS(ns), (uint32_t)PVC_X_NS(ns), ts);
 }
 
-/* Of a clock that we never made nothing was told that the kernel does not know. */
-static int forward(struct pvc_core *b, int id, struct pvc_timespec *ts)
-{
-	int err = pvc_kernel_gettime(b, id, ts);
-
-	/* Taken back meanwhile: the next line may be behind this. */
-	if (pvc_unlikely(atomic_load(&b->mode) != PVC_MODE_KERNEL))
-		return fall_back(b, id, ts);
-	pvc_doubt_remember(b);
-	return err;
-}
-
 static __attribute__((noinline)) int anchor(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
 	struct pvc_anchor a;
 	unsigned tries;
 
+	/* A page that was in service and was given up has left its mark on each latch. */
 	if (atomic_load_explicit(&b->mode, memory_order_relaxed) == PVC_MODE_KERNEL &&
 	    !pvc_latch_begin(&b->current[id]))
-		return forward(b, id, ts);
+		return pvc_kernel_gettime(b, id, ts);
 	a.id = id;
 	for (tries = 0; tries < UPDATE_TRIES; tries++) {
 		switch (update(b, &a)) {

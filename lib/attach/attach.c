@@ -232,24 +232,37 @@ void pvc_attach_foreign(struct pvc_core *b, const struct pvc_options *o,
 	errno = saved;
 }
 
+/* Nothing that is mapped here is to be touched; why not, unless nobody asked. */
+static void attach_nothing(struct pvc_core *b, const struct pvc_options *o, struct pvc_maps *maps,
+                           enum pvc_reason why)
+{
+	maps->count = 0;
+	maps->vvar = maps->vvar_end = 0;
+	pvc_attach_maps(b, o, maps);
+	if (o->mode != PVC_WISH_KERNEL)
+		atomic_store(&b->reason, why);
+}
+
 void pvc_attach(struct pvc_core *b, const struct pvc_options *o)
 {
 	struct pvc_maps maps;
 	int saved = errno;
 
-	if (pvc_maps_read(&maps)) {
-		pvc_attach_maps(b, o, &maps);
-	} else {
+	if (!pvc_maps_read(&maps)) {
 		/* No /proc: the vDSO is still where the kernel says. */
 		maps.vdso = getauxval(AT_SYSINFO_EHDR);
 		maps.vdso_end = maps.vdso;
 		if (maps.vdso)
 			maps.vdso_end += pvc_vdso_size((const void *)maps.vdso);
-		maps.count = 0;
-		maps.vvar = maps.vvar_end = 0;
+		attach_nothing(b, o, &maps, PVC_WHY_NO_MAPS);
+	} else if (!maps.vdso && (maps.count || maps.vvar)) {
+		/*
+		 * Valgrind takes the vDSO away and leaves its data, and counts whoever
+		 * touches that, or asks the kernel to, as an error of the program.
+		 */
+		attach_nothing(b, o, &maps, PVC_WHY_NO_VDSO);
+	} else {
 		pvc_attach_maps(b, o, &maps);
-		if (o->mode != PVC_WISH_KERNEL)
-			atomic_store(&b->reason, PVC_WHY_NO_MAPS);
 	}
 	errno = saved;
 }

@@ -24,6 +24,7 @@ const char *pvc_reason_text(enum pvc_reason reason)
 		[PVC_WHY_FOREIGN] = "each entry of the foreign page counts a TSC of its own",
 		[PVC_WHY_VIOLATED] = "the kernel's clock left its interval again and again",
 		[PVC_WHY_NOT_STABLE] = "mode stable was asked for, but the TSCs are not in step",
+		[PVC_WHY_NO_VDSO] = "the vDSO was taken away, so its data is not touched",
 	};
 
 	return reason < PVC_WHYS && text[reason] ? text[reason] : "unknown";

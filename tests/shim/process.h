@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <poll.h>
@@ -90,6 +91,19 @@ static inline void become(const struct command *c, int out, int err)
 	_exit(EXIT_NO_EXEC);
 }
 
+/*
+ * Appended to: writers of a memfd share its position without a lock, and processes that
+ * write at the same moment would write over each other.
+ */
+static inline int open_capture(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+	return fd;
+}
+
 static inline void collect(int fd, char *text)
 {
 	ssize_t got = pread(fd, text, CAPTURE_SIZE - 1, 0);
@@ -117,12 +131,11 @@ static inline bool wait_for(pid_t pid, int *status)
 
 static inline void run(struct result *r, const struct command *c)
 {
-	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+	int out = open_capture("out"), err = open_capture("err");
 	bool ended, left;
 	int status = 0;
 	pid_t pid;
 
-	assert_true(out >= 0 && err >= 0);
 	fflush(NULL);
 	pid = fork();
 	assert_true(pid >= 0);

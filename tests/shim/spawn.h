@@ -15,17 +15,22 @@ static inline const char *shim_path(void)
 	return path;
 }
 
-/* Something that was built from a file of this directory. In a ring, for lists. */
-static inline const char *built(const char *name)
+/* Something that was built from a file of a directory of tests. In a ring, for lists. */
+static inline const char *built_in(const char *directory, const char *name)
 {
 	static char paths[4][PATH_MAX];
 	static unsigned next;
 	char *path = paths[next++ % 4];
 
-	snprintf(path, PATH_MAX, "%s/tests/shim/%s", setting("PVCLOCK_BUILD"), name);
+	snprintf(path, PATH_MAX, "%s/tests/%s/%s", setting("PVCLOCK_BUILD"), directory, name);
 	if (access(path, R_OK) != 0)
 		fail_msg("%s is not there: make it first", path);
 	return path;
+}
+
+static inline const char *built(const char *name)
+{
+	return built_in("shim", name);
 }
 
 struct shimmed {

@@ -231,26 +231,6 @@ static void floors(void **state)
 	assert_true(atomic_load(&core.floor[CLOCK_BOOTTIME]) >= ns);
 }
 
-static long found_good_meanwhile(long id, struct pvc_timespec *ts)
-{
-	atomic_store(&core.mode, PVC_MODE_DOUBTED);
-	return sim_kernel(id, ts);
-}
-
-/* A clock that was never read before, in the middle of whose first reading it goes on. */
-static void first_reading(void **state)
-{
-	uint64_t ns;
-	(void)state;
-
-	begin(PVC_MODE_STABLE);
-	give_up();
-	no_time_passes();
-	core.kernel.clock_gettime = found_good_meanwhile;
-	ns = now(CLOCK_BOOTTIME);
-	assert_true(atomic_load(&core.floor[CLOCK_BOOTTIME]) >= ns);
-}
-
 /* A TSC that was put back, by some ticks or to its beginning, does not say how long it was. */
 static void tsc_goes_back(void **state)
 {
@@ -545,7 +525,6 @@ int main(void)
 		cmocka_unit_test(wait_doubles_again),
 		cmocka_unit_test(doubted),
 		cmocka_unit_test(floors),
-		cmocka_unit_test(first_reading),
 		cmocka_unit_test(tsc_goes_back),
 		cmocka_unit_test(nobody_looks),
 		cmocka_unit_test(began_anew),

@@ -118,6 +118,11 @@ static void forget_once(void)
 		pvc_floor_forget(&core, CLOCK_REALTIME);
 }
 
+static void forget(void)
+{
+	pvc_floor_forget(&core, CLOCK_REALTIME);
+}
+
 /*
  * The kernel answers one thread, and before that has kept the answer as a floor another
  * thread sets the clock back: the next answer is not held up by it.
@@ -149,6 +154,11 @@ static void set_amid_an_answer(void **state)
 			now(CLOCK_REALTIME);
 			assert_int_equal(hooked, 0);
 			assert_true(atomic_load(&core.count_of.kernel_reads) > reads);
+			/* Time and again: there is an end to asking. */
+			reads = atomic_load(&core.count_of.kernel_reads);
+			atomic_store(&slew.hook, forget);
+			now(CLOCK_REALTIME);
+			assert_in_range(atomic_load(&core.count_of.kernel_reads) - reads, 16, 32);
 			atomic_store(&slew.hook, NULL);
 		}
 }
