@@ -56,7 +56,7 @@ HOST_CFLAGS = $(BASE_CFLAGS) -D_GNU_SOURCE -Iinclude
 # the shim touches is memory of every program under it.
 SMALL := $(if $(findstring -O2,$(CFLAGS)),-Os)
 $(patsubst %,$(O)/vdso/%.o,change continuity discipline doubt edge exact interval line now prove \
-	record sampled service) \
+	record sampled service) $(patsubst %,$(O)/lib/preload/%.o,report stats text) \
 $(patsubst %.c,$(O)/%.o,$(wildcard lib/attach/*.c)): BASE_CFLAGS += $(SMALL)
 
 pc = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
@@ -64,7 +64,9 @@ pc = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 CORE_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out vdso/image.c,$(wildcard vdso/*.c)))
 ATTACH_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/attach/*.c))
 LIB_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
-SHIM_OBJ := $(O)/lib/preload/shim.o
+# Not run.c: that is pvclock-run.
+REPORT_OBJ := $(patsubst %,$(O)/lib/preload/%.o,report count stats text)
+SHIM_OBJ := $(O)/lib/preload/shim.o $(REPORT_OBJ)
 IMAGE_OBJ := $(O)/vdso/image.o
 
 LIB := $(O)/libpvclock.so.1

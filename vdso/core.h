@@ -245,7 +245,7 @@ struct pvc_own {
 
 struct pvc_core {
 	/* Read by every call, written by attach and by changes of mode. */
-	_Atomic uint32_t fast; /* mode stable, and RDTSCP */
+	_Atomic uint32_t fast; /* PVC_FAST_*, in mode stable and with RDTSCP; or 0 */
 	uint32_t order;        /* enum pvc_order */
 	/*
 	 * Mode stable that was left and has come again is another one: who began to leave
@@ -271,6 +271,7 @@ struct pvc_core {
 	uint32_t count;
 	int32_t rseq_cpu;      /* where glibc's rseq cpu_id is, from fs; 0: nowhere */
 	uint32_t apart;        /* per CPU by percpu.c's long way: thread scope, foreign entries */
+	uint32_t counted;      /* 1: somebody counts the calls; set before attach, and stays */
 	uint32_t may_percpu;   /* if STABLE is cleared: per CPU, or the kernel */
 	uint32_t may_stable;   /* if STABLE is set again: back to it */
 	_Atomic uint32_t calm; /* a version is all that pvc_generation has to look at */
@@ -351,6 +352,14 @@ struct pvc_core {
 	struct pvc_record *record_of[PVCLOCK_PAGE_SLOTS];
 	struct pvc_record record[PVCLOCK_PAGE_SLOTS] __attribute__((aligned(PVC_CACHE_LINE)));
 };
+
+/*
+ * Values of fast. Where calls are counted, whoever counts must see each of them first:
+ * the way of those that are not is closed, and the other is the same but for that.
+ */
+#define PVC_FAST_PLAIN 1u
+#define PVC_FAST_COUNTED 2u
+#define PVC_FAST_ANY (PVC_FAST_PLAIN | PVC_FAST_COUNTED)
 
 #define PVC_UNSEEN (1ull << 32)
 /* STABLE was found clear in some entry, the last time that anybody looked. */

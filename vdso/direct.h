@@ -117,7 +117,7 @@ pvc_inline bool pvc_gettime_direct(struct pvc_core *b, int id, struct pvc_timesp
 	uint64_t current, head, tsc, ns, said;
 	uint32_t aux;
 
-	if (!pvc_is_fast(b, id, ts))
+	if (!pvc_is_fast(b, PVC_FAST_ANY, id, ts))
 		return false;
 	clock = hres = (pvc_vvar_word *)pvc_seq(b);
 	current = pvc_latch_begin(&b->current[id]);

@@ -83,26 +83,33 @@ pvc_inline uint64_t pvc_tsc_and_entry(struct pvc_core *b, uint32_t *entry)
  * a latch (the latch of those that are not ours is empty), somewhere to write.
  * Acquire, which costs nothing here: who sees it set sees the page that it is set for.
  */
-pvc_inline bool pvc_is_fast(struct pvc_core *b, int id, const struct pvc_timespec *ts)
+pvc_inline bool pvc_is_fast(struct pvc_core *b, uint32_t how, int id, const struct pvc_timespec *ts)
 {
 	return pvc_likely((unsigned)id < PVC_IDS && ts &&
-	                  atomic_load_explicit(&b->fast, memory_order_acquire));
+	                  atomic_load_explicit(&b->fast, memory_order_acquire) & how);
 }
 
-/* True: answered. False: pvc_gettime_slow answers. */
-pvc_inline bool pvc_gettime_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
+/* Of the calls that may be answered like this, PVC_FAST_*: a constant. */
+pvc_inline bool pvc_gettime_fast_if(struct pvc_core *b, uint32_t how, int id,
+                                    struct pvc_timespec *ts)
 {
 	uint64_t current, tsc;
 	uint32_t aux, low;
 
 	/* One base register instead of an address for each of its members. */
 	__asm__("" : "+r"(b));
-	if (!pvc_is_fast(b, id, ts))
+	if (!pvc_is_fast(b, how, id, ts))
 		return false;
 	current = pvc_latch_begin(&b->current[id]);
 	tsc = pvc_rdtscp_low(&aux, &low);
 	aux &= atomic_load_explicit(&b->cpu_mask, memory_order_relaxed);
 	return pvc_likely(pvc_witness(b, aux) && pvc_line_read(b, id, current, tsc, low, ts));
+}
+
+/* True: answered. False: pvc_gettime_slow answers, if nobody counts; else pvc_gettime. */
+pvc_inline bool pvc_gettime_fast(struct pvc_core *b, int id, struct pvc_timespec *ts)
+{
+	return pvc_gettime_fast_if(b, PVC_FAST_PLAIN, id, ts);
 }
 
 /*
@@ -115,7 +122,7 @@ pvc_inline bool pvc_gettime_fast_unordered(struct pvc_core *b, int id, struct pv
 	uint64_t current, tsc;
 
 	__asm__("" : "+r"(b));
-	if (!pvc_is_fast(b, id, ts))
+	if (!pvc_is_fast(b, PVC_FAST_PLAIN, id, ts))
 		return false;
 	current = pvc_latch_begin(&b->current[id]);
 	tsc = pvc_rdtsc();
@@ -123,10 +130,10 @@ pvc_inline bool pvc_gettime_fast_unordered(struct pvc_core *b, int id, struct pv
 	                  pvc_line_read(b, id, current, tsc, (uint32_t)tsc, ts));
 }
 
-/* 0, or a negative errno of the kernel's. */
+/* 0, or a negative errno of the kernel's. Of a call that is counted, or need not be. */
 pvc_inline int pvc_gettime(struct pvc_core *b, int id, struct pvc_timespec *ts)
 {
-	return pvc_gettime_fast(b, id, ts) ? 0 : pvc_gettime_slow(b, id, ts);
+	return pvc_gettime_fast_if(b, PVC_FAST_ANY, id, ts) ? 0 : pvc_gettime_slow(b, id, ts);
 }
 
 pvc_inline int pvc_gettime_unordered(struct pvc_core *b, int id, struct pvc_timespec *ts)

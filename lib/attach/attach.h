@@ -33,6 +33,7 @@ struct pvc_options {
 	enum pvc_scope scope;
 	uint32_t resync_us;
 	uint32_t verbose;
+	const char *stats; /* where the shim writes what it did, in environ; NULL: nowhere */
 };
 
 #define PVC_RESYNC_MIN_US 100u

@@ -11,6 +11,7 @@ void pvc_options_default(struct pvc_options *o)
 	o->scope = PVC_SCOPE_PROCESS;
 	o->resync_us = PVC_RESYNC_DEFAULT_US;
 	o->verbose = 0;
+	o->stats = NULL;
 }
 
 /* secure_getenv: a setuid program's caller has no say in its time. */
@@ -53,6 +54,17 @@ static uint32_t number(const char *name, uint32_t low, uint32_t high, const char
 	return otherwise;
 }
 
+static const char *name_of_file(const char *name, const char *otherwise, pvc_complain *complain)
+{
+	const char *value = variable(name);
+
+	if (!value || *value)
+		return value ? value : otherwise;
+	if (complain)
+		complain(name, value, "the name of a file");
+	return otherwise;
+}
+
 void pvc_options_environment(struct pvc_options *o, pvc_complain *complain)
 {
 	static const char *const modes[] = {"kernel", "stable", "percpu", "auto", NULL};
@@ -65,4 +77,5 @@ void pvc_options_environment(struct pvc_options *o, pvc_complain *complain)
 	o->resync_us = number("PVCLOCK_RESYNC_US", PVC_RESYNC_MIN_US, PVC_RESYNC_MAX_US,
 	                      "100 to 100000", o->resync_us, complain);
 	o->verbose = number("PVCLOCK_VERBOSE", 0, 2, "0, 1 or 2", o->verbose, complain);
+	o->stats = name_of_file("PVCLOCK_STATS", o->stats, complain);
 }

@@ -15,6 +15,7 @@
 #define EXIT_USAGE 2
 #define EXIT_NOT_RUN 126
 #define EXIT_NOT_FOUND 127
+#define OPTION_STATS 256 /* no letter */
 
 struct arguments {
 	const char *shim;
@@ -29,6 +30,8 @@ static const struct argp_option argp_options[] = {
 	{"resync-us", 'r', "US", 0, "longest time between two anchors, 100 to 100000", 0},
 	{"verbose", 'v', NULL, 0, "the shim says what it does; twice: also at exit", 0},
 	{"shim", 'S', "PATH", 0, "the shim to load", 0},
+	{"stats", OPTION_STATS, "FILE", 0,
+         "at exit the shim adds a JSON object to the file: what it did; %p is the process", 0},
 	{0},
 };
 
@@ -78,6 +81,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'v':
 		a->verbose++;
+		return 0;
+	case OPTION_STATS:
+		set("PVCLOCK_STATS", arg);
 		return 0;
 	case 'S':
 		a->shim = arg;

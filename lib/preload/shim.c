@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timex.h>
@@ -18,7 +17,7 @@
 #include <unistd.h>
 
 #include "../../vdso/gettime.h"
-#include "../attach/attach.h"
+#include "report.h"
 
 /*
  * Behind the few data of the library, in the page that its relocation has written anyway:
@@ -28,62 +27,42 @@ static struct pvc_core core __attribute__((aligned(256)));
 /* Initialised, so that it lies in a page that is written to anyway. */
 static struct pvc_options options = {.resync_us = PVC_RESYNC_DEFAULT_US};
 
-static void say(const char *text, int length)
-{
-	/* Nobody to tell if it cannot be written. */
-	if (length > 0 && write(STDERR_FILENO, text, (size_t)length) < 0)
-		errno = 0;
-}
+int pvc_shim_clock_gettime(clockid_t id, struct timespec *ts);
+/* Under a name that no other library's clock_gettime can take the place of. */
+static __typeof__(pvc_shim_clock_gettime) own_gettime
+	__attribute__((alias("pvc_shim_clock_gettime"), hot));
 
-/* One line, whatever the value holds. */
-static void complain(const char *name, const char *value, const char *expected)
+/* Tells of a call of something that is not clock_gettime. */
+static inline void count(enum pvc_call call)
 {
-	char text[200], shown[41];
-	size_t i;
-
-	for (i = 0; value[i] && i + 1 < sizeof(shown); i++)
-		shown[i] = (char)(value[i] < ' ' || value[i] > '~' ? '?' : value[i]);
-	shown[i] = '\0';
-	say(text,
-	    snprintf(text, sizeof(text), "pvclock: %s=%s: expected %s\n", name, shown, expected));
+	if (pvc_unlikely(core.counted))
+		pvc_report_call(call);
 }
 
 static void forked(void)
 {
 	pvc_clocks_forked(&core);
+	pvc_report_forked(&core);
 }
 
 __attribute__((constructor)) static void shim_start(void)
 {
 	int saved = errno;
-	char text[256];
 
 	pvc_options_default(&options);
-	pvc_options_environment(&options, complain);
+	pvc_options_environment(&options, pvc_report_complain);
+	core.counted = pvc_report_begin(&options);
 	pvc_attach(&core, &options);
 	pthread_atfork(NULL, NULL, forked);
-	if (options.verbose)
-		say(text,
-		    snprintf(text, sizeof(text), "pvclock: mode %s: %s; page %p, %u entries\n",
-		             pvc_mode_text((enum pvc_mode)atomic_load(&core.mode)),
-		             pvc_reason_text((enum pvc_reason)atomic_load(&core.reason)),
-		             (const void *)(uintptr_t)core.entry, core.count));
+	pvc_report_start(&core, &options, own_gettime);
 	errno = saved;
 }
 
 __attribute__((destructor)) static void shim_end(void)
 {
 	int saved = errno;
-	char text[256];
 
-	if (options.verbose > 1)
-		say(text, snprintf(text, sizeof(text),
-		                   "pvclock: mode %s: %llu anchors, %llu kernel reads, "
-		                   "%llu fallbacks\n",
-		                   pvc_mode_text((enum pvc_mode)atomic_load(&core.mode)),
-		                   (unsigned long long)atomic_load(&core.count_of.anchors),
-		                   (unsigned long long)atomic_load(&core.count_of.kernel_reads),
-		                   (unsigned long long)atomic_load(&core.count_of.fallbacks)));
+	pvc_report_end(&core);
 	errno = saved;
 }
 
@@ -113,7 +92,6 @@ int pvc_shim_clock_adjtime(clockid_t id, struct timex *tx);
 int pvc_shim_adjtimex(struct timex *tx);
 int pvc_shim_adjtimex_2(struct timex *tx);
 int pvc_shim_ntp_adjtime(struct timex *tx);
-int pvc_shim_clock_gettime(clockid_t id, struct timespec *ts);
 int pvc_shim_clock_gettime_225(clockid_t id, struct timespec *ts);
 int pvc_shim_clock_getres(clockid_t id, struct timespec *res);
 int pvc_shim_clock_getres_225(clockid_t id, struct timespec *res);
@@ -123,9 +101,18 @@ time_t pvc_shim_time(time_t *t);
 #define PVC_EXPORT __attribute__((visibility("default")))
 #define PVC_ALIAS(name) __attribute__((visibility("default"), alias(#name)))
 
+/* The fast path is closed to them: here they are counted, and then it is open. */
+static __attribute__((noinline)) int gettime_counted(clockid_t id, struct timespec *ts)
+{
+	pvc_report_count(id);
+	return libc_result(pvc_gettime(&core, id, (struct pvc_timespec *)ts));
+}
+
 /* Apart, so that the fast path has nothing to save. */
 static __attribute__((noinline)) PVC_BESIDE int gettime_slow(clockid_t id, struct timespec *ts)
 {
+	if (pvc_unlikely(core.counted))
+		return gettime_counted(id, ts);
 	return libc_result(pvc_gettime_slow(&core, id, (struct pvc_timespec *)ts));
 }
 
@@ -138,24 +125,39 @@ PVC_EXPORT PVC_BESIDE int pvc_shim_clock_gettime(clockid_t id, struct timespec *
 
 PVC_EXPORT int pvc_shim_clock_getres(clockid_t id, struct timespec *res)
 {
+	count(PVC_CALL_GETRES);
 	return libc_result(pvc_getres(&core, id, (struct pvc_timespec *)res));
 }
 
+static __attribute__((noinline)) int gettimeofday_slow(struct timeval *tv, void *tz)
+{
+	count(PVC_CALL_GETTIMEOFDAY);
+	return libc_result(pvc_gettimeofday(&core, tv, tz));
+}
+
+/* As the core does it, which has not got who counts. */
 PVC_EXPORT int pvc_shim_gettimeofday(struct timeval *tv, void *tz)
 {
-	return libc_result(pvc_gettimeofday(&core, tv, tz));
+	struct pvc_timespec *ts = (struct pvc_timespec *)tv;
+
+	if (pvc_unlikely(tz != NULL) || !pvc_gettime_fast(&core, CLOCK_REALTIME, ts))
+		return gettimeofday_slow(tv, tz);
+	ts->nsec /= 1000;
+	return 0;
 }
 
 PVC_EXPORT time_t pvc_shim_time(time_t *t)
 {
 	int64_t now = pvc_time(&core, t);
 
+	count(PVC_CALL_TIME);
 	/* Without a vDSO: the system call's, which refuses a bad pointer. */
 	return now < 0 && now >= -4095 ? libc_result((int)now) : now;
 }
 
 PVC_EXPORT int pvc_shim_clock_settime(clockid_t id, const struct timespec *ts)
 {
+	count(PVC_CALL_SETTING);
 	/* Looked at first: some clocks would say EPERM to it. */
 	if (ts && (ts->tv_nsec < 0 || ts->tv_nsec >= (long)PVC_NSEC_PER_SEC)) {
 		errno = EINVAL;
@@ -183,6 +185,7 @@ PVC_EXPORT int pvc_shim_clock_adjtime(clockid_t id, struct timex *tx)
 {
 	long ret = syscall(SYS_clock_adjtime, id, tx);
 
+	count(PVC_CALL_SETTING);
 	/* Daemons ask far more often than they set. */
 	return ret >= 0 && !tx->modes ? (int)ret : after_setting(ret);
 }

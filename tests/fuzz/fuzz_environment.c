@@ -6,10 +6,10 @@
 #include "../../lib/attach/attach.h"
 #include "fuzz.h"
 
-#define VARIABLES 4
+#define VARIABLES 5
 
 static const char *const names[VARIABLES] = {"PVCLOCK_MODE", "PVCLOCK_SCOPE", "PVCLOCK_RESYNC_US",
-                                             "PVCLOCK_VERBOSE"};
+                                             "PVCLOCK_VERBOSE", "PVCLOCK_STATS"};
 static unsigned complaints[VARIABLES];
 
 static void complain(const char *name, const char *value, const char *expected)
@@ -52,14 +52,17 @@ static bool understood(unsigned i, const char *value, const struct pvc_options *
 		return is_word(value, o->scope, scopes, 2);
 	case 2:
 		return is_number(value, o->resync_us);
-	default:
+	case 3:
 		return is_number(value, o->verbose);
+	default:
+		return *value && o->stats == value;
 	}
 }
 
 static uint32_t option(unsigned i, const struct pvc_options *o)
 {
-	const uint32_t value[VARIABLES] = {o->mode, o->scope, o->resync_us, o->verbose};
+	const uint32_t value[VARIABLES] = {o->mode, o->scope, o->resync_us, o->verbose,
+	                                   o->stats != NULL};
 
 	return value[i];
 }

@@ -50,6 +50,7 @@ static void bad_values(void **state)
 	bad("PVCLOCK_VERBOSE", "3", "0, 1 or 2");
 	bad("PVCLOCK_VERBOSE", "yes", "0, 1 or 2");
 	bad("PVCLOCK_VERBOSE", "", "0, 1 or 2");
+	bad("PVCLOCK_STATS", "", "the name of a file");
 }
 
 /* However long the value is, a line stays one, with all that belongs in it. */

@@ -155,6 +155,26 @@ static void another_shim(void **state)
 	remove_tree(dir);
 }
 
+static void stats_option(void **state)
+{
+	char dir[PATH_MAX], option[PATH_MAX + 16], file[PATH_MAX], env[PATH_MAX + 16];
+
+	(void)state;
+	make_tree(dir);
+	snprintf(file, sizeof(file), "%.4000s/out", dir);
+	snprintf(option, sizeof(option), "--stats=%.4000s", file);
+	snprintf(env, sizeof(env), "PVCLOCK_STATS=%.4000s/other", dir);
+	run_in(WORDS(env), WORDS(runner, option, built("prog_echo"), "0"), 0);
+	run_in(NULL, WORDS(runner, "--stats", file, built("prog_echo"), "0"), 0);
+	run_tool(&r, WORDS("sh", "-c", "cd $0 && ls && cat out", dir));
+	assert_int_equal(count_lines(r.out), 3);
+	assert_int_equal(strncmp(r.out, "out\n{\"pid\":", 11), 0);
+	assert_contains(r.out, "\"program\":\"prog_echo\"");
+	usage(WORDS(runner, "--stats=", "echo", "x"),
+	      WORDS("pvclock-run: PVCLOCK_STATS=: expected the name of a file"));
+	remove_tree(dir);
+}
+
 /* Installed, the shim is not beside the program but in ../lib. */
 static void installed(void **state)
 {
@@ -184,6 +204,7 @@ int main(void)
 		cmocka_unit_test(not_a_program),
 		cmocka_unit_test(other_preloads_stay),
 		cmocka_unit_test(another_shim),
+		cmocka_unit_test(stats_option),
 		cmocka_unit_test(installed),
 	};
 

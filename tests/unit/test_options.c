@@ -49,6 +49,9 @@ static void accepted(void **state)
 	assert_int_equal(with("PVCLOCK_RESYNC_US", "100000").resync_us, 100000);
 	assert_int_equal(with("PVCLOCK_VERBOSE", "2").verbose, 2);
 	assert_int_equal(with("PVCLOCK_VERBOSE", "0").verbose, 0);
+	assert_null(with("PVCLOCK_VERBOSE", "0").stats);
+	/* In environ, which with() has taken it from again. */
+	assert_non_null(with("PVCLOCK_STATS", "a file").stats);
 	assert_int_equal(complaints, 0);
 }
 
@@ -78,6 +81,7 @@ static void refused(void **state)
 	refuse("PVCLOCK_RESYNC_US", "18446744073709552616");
 	refuse("PVCLOCK_VERBOSE", "3");
 	refuse("PVCLOCK_VERBOSE", "yes");
+	refuse("PVCLOCK_STATS", "");
 }
 
 /* Several wrong ones: a complaint each; and nobody needs to listen. */
@@ -104,7 +108,7 @@ int main(void)
 		cmocka_unit_test(each_by_itself),
 	};
 	static const char *const names[] = {"PVCLOCK_MODE", "PVCLOCK_SCOPE", "PVCLOCK_RESYNC_US",
-	                                    "PVCLOCK_VERBOSE"};
+	                                    "PVCLOCK_VERBOSE", "PVCLOCK_STATS"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
