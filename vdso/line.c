@@ -88,13 +88,18 @@ bool pvc_clock_end(struct pvc_core *b, int id, uint64_t cut)
 	return false;
 }
 
+/*
+ * Between the two stores a signal handler, or another thread, may still go by the line
+ * and raise the floor to what it says. Once the line is gone nobody does.
+ */
 void pvc_clock_forget(struct pvc_core *b, int id)
 {
 	unsigned tries;
 
 	for (tries = 0; tries < END_TRIES; tries++) {
 		atomic_store(&b->floor[id], 0);
-		if (move_latch(b, id, pvc_latch_begin(&b->current[id]), 0))
+		if (move_latch(b, id, pvc_latch_begin(&b->current[id]), 0) &&
+		    !atomic_load(&b->floor[id]))
 			return;
 	}
 }
