@@ -63,7 +63,7 @@ pc = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 CORE_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out vdso/image.c,$(wildcard vdso/*.c)))
 ATTACH_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/attach/*.c))
 LIB_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
-SHIM_OBJ := $(O)/lib/preload/shim.o
+SHIM_OBJ := $(patsubst %,$(O)/lib/preload/%.o,call set shim)
 IMAGE_OBJ := $(O)/vdso/image.o
 
 LIB := $(O)/libpvclock.so.1

@@ -33,6 +33,7 @@ struct pvc_options {
 	enum pvc_scope scope;
 	uint32_t resync_us;
 	uint32_t verbose;
+	uint32_t syscall; /* the shim's alone: answer libc's syscall(2) too */
 };
 
 #define PVC_RESYNC_MIN_US 100u

@@ -6,10 +6,10 @@
 #include "../../lib/attach/attach.h"
 #include "fuzz.h"
 
-#define VARIABLES 4
+#define VARIABLES 5
 
 static const char *const names[VARIABLES] = {"PVCLOCK_MODE", "PVCLOCK_SCOPE", "PVCLOCK_RESYNC_US",
-                                             "PVCLOCK_VERBOSE"};
+                                             "PVCLOCK_VERBOSE", "PVCLOCK_SYSCALL"};
 static unsigned complaints[VARIABLES];
 
 static void complain(const char *name, const char *value, const char *expected)
@@ -52,14 +52,16 @@ static bool understood(unsigned i, const char *value, const struct pvc_options *
 		return is_word(value, o->scope, scopes, 2);
 	case 2:
 		return is_number(value, o->resync_us);
-	default:
+	case 3:
 		return is_number(value, o->verbose);
+	default:
+		return is_number(value, o->syscall);
 	}
 }
 
 static uint32_t option(unsigned i, const struct pvc_options *o)
 {
-	const uint32_t value[VARIABLES] = {o->mode, o->scope, o->resync_us, o->verbose};
+	const uint32_t value[VARIABLES] = {o->mode, o->scope, o->resync_us, o->verbose, o->syscall};
 
 	return value[i];
 }
@@ -71,7 +73,8 @@ static void check(const struct pvc_options *o)
 
 	pvc_options_default(&otherwise);
 	fuzz_must(o->mode <= PVC_WISH_AUTO && o->scope <= PVC_SCOPE_THREAD && o->verbose <= 2 &&
-	                  o->resync_us >= PVC_RESYNC_MIN_US && o->resync_us <= PVC_RESYNC_MAX_US,
+	                  o->syscall <= 1 && o->resync_us >= PVC_RESYNC_MIN_US &&
+	                  o->resync_us <= PVC_RESYNC_MAX_US,
 	          "%d %d %u %u", o->mode, o->scope, o->resync_us, o->verbose);
 	for (i = 0; i < VARIABLES; i++) {
 		const char *value = getenv(names[i]);

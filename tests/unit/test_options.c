@@ -49,6 +49,8 @@ static void accepted(void **state)
 	assert_int_equal(with("PVCLOCK_RESYNC_US", "100000").resync_us, 100000);
 	assert_int_equal(with("PVCLOCK_VERBOSE", "2").verbose, 2);
 	assert_int_equal(with("PVCLOCK_VERBOSE", "0").verbose, 0);
+	assert_int_equal(with("PVCLOCK_SYSCALL", "1").syscall, 1);
+	assert_int_equal(with("PVCLOCK_SYSCALL", "0").syscall, 0);
 	assert_int_equal(complaints, 0);
 }
 
@@ -76,6 +78,9 @@ static void refused(void **state)
 	refuse("PVCLOCK_RESYNC_US", "1000us");
 	refuse("PVCLOCK_RESYNC_US", " 1000");
 	refuse("PVCLOCK_RESYNC_US", "18446744073709552616");
+	refuse("PVCLOCK_SYSCALL", "2");
+	refuse("PVCLOCK_SYSCALL", "yes");
+	refuse("PVCLOCK_SYSCALL", "");
 	refuse("PVCLOCK_VERBOSE", "3");
 	refuse("PVCLOCK_VERBOSE", "yes");
 }
