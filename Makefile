@@ -66,7 +66,7 @@ ATTACH_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/attach/*.c))
 LIB_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
 # Not run.c: that is pvclock-run.
 REPORT_OBJ := $(patsubst %,$(O)/lib/preload/%.o,report count stats text)
-SHIM_OBJ := $(O)/lib/preload/shim.o $(REPORT_OBJ)
+SHIM_OBJ := $(patsubst %,$(O)/lib/preload/%.o,call set shim) $(REPORT_OBJ)
 IMAGE_OBJ := $(O)/vdso/image.o
 
 LIB := $(O)/libpvclock.so.1

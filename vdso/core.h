@@ -296,6 +296,7 @@ struct pvc_core {
 	uint32_t no_seq;                /* 0 */
 	_Atomic uint32_t exact_refused; /* the kernel has contradicted its parameters */
 	_Atomic uint64_t in_namespace;  /* see pvc_exact_namespace */
+	_Atomic uint32_t moving;        /* calls of setns that have not returned */
 	/* Thread scope: where this thread's last value is. NULL: process. */
 	_Atomic uint64_t *(*thread_last)(void);
 	_Atomic uint32_t reason;
@@ -550,6 +551,9 @@ PVC_INTERNAL int pvc_gettimeofday(struct pvc_core *b, void *tv, void *tz);
 PVC_INTERNAL void pvc_clocks_were_set(struct pvc_core *b);
 /* In the child of a fork, at once: it may be in another time namespace. */
 PVC_INTERNAL void pvc_clocks_forked(struct pvc_core *b);
+/* This process may be about to go into another time namespace, and has perhaps done so. */
+PVC_INTERNAL void pvc_clocks_moving(struct pvc_core *b);
+PVC_INTERNAL void pvc_clocks_moved(struct pvc_core *b, bool perhaps);
 /* line.c: no reader uses the clock's line from here on; its successor starts past it. */
 PVC_INTERNAL bool pvc_clock_end(struct pvc_core *b, int id, uint64_t cut);
 

@@ -162,7 +162,7 @@ bool pvc_exact_begin(struct pvc_core *b)
 {
 	struct pvc_params p;
 
-	if (!b->vvar.hres || atomic_load(&b->exact_refused) ||
+	if (!b->vvar.hres || atomic_load(&b->exact_refused) || atomic_load(&b->moving) ||
 	    atomic_load(&b->mode) != PVC_MODE_STABLE ||
 	    pvc_vvar_read(&b->vvar, false, PVC_CLOCK_MONOTONIC, &p) != PVC_VVAR_OK)
 		return false;

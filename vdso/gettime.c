@@ -233,5 +233,31 @@ void pvc_clocks_were_set(struct pvc_core *b)
 /* Lines would find out by themselves, at the kernel's next tick or the next sample. */
 void pvc_clocks_forked(struct pvc_core *b)
 {
+	/* Whoever was in setns is not here. */
+	atomic_store(&b->moving, 0);
 	pvc_exact_entered(b);
+}
+
+/*
+ * A process that goes on outside of the namespace that it began in has no second page
+ * of parameters any more: from before the call on nobody looks there.
+ */
+void pvc_clocks_moving(struct pvc_core *b)
+{
+	atomic_fetch_add(&b->moving, 1);
+	if (b->vvar.offset)
+		pvc_exact_stop(b);
+}
+
+/* Where no parameters were found, none tell; then it is as if it had gone. */
+void pvc_clocks_moved(struct pvc_core *b, bool perhaps)
+{
+	int id;
+
+	atomic_fetch_sub(&b->moving, 1);
+	if (pvc_exact_entered(b) || b->vvar.hres || !perhaps)
+		return;
+	for (id = 0; id < PVC_IDS; id++)
+		if (pvc_is_ours(id) && !pvc_settable(id))
+			pvc_clock_forget(b, id);
 }

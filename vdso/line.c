@@ -96,13 +96,18 @@ void pvc_floor_forget(struct pvc_core *b, int id)
 	atomic_store(&b->floor[id], atomic_fetch_add(&b->forgotten, 1) % FORGOTTEN);
 }
 
+/*
+ * Between the two stores a signal handler, or another thread, may still go by the line
+ * and raise the floor to what it says. Once the line is gone nobody does.
+ */
 void pvc_clock_forget(struct pvc_core *b, int id)
 {
 	unsigned tries;
 
 	for (tries = 0; tries < END_TRIES; tries++) {
 		pvc_floor_forget(b, id);
-		if (move_latch(b, id, pvc_latch_begin(&b->current[id]), 0))
+		if (move_latch(b, id, pvc_latch_begin(&b->current[id]), 0) &&
+		    atomic_load(&b->floor[id]) < FORGOTTEN)
 			return;
 	}
 }

@@ -61,7 +61,7 @@ struct pvc_params {
 enum pvc_vvar_read {
 	PVC_VVAR_OK,
 	PVC_VVAR_BUSY, /* being rewritten */
-	PVC_VVAR_AWAY, /* not made for the vDSO now: another clocksource, a namespace */
+	PVC_VVAR_AWAY, /* not made for the vDSO now: another clocksource, or namespace */
 };
 
 /* The kernel rewrites them in some 100 ns, but may be descheduled by its host. */
@@ -97,12 +97,23 @@ pvc_inline bool pvc_vvar_once(pvc_vvar_word *hres, uint64_t head, pvc_vvar_word 
 	return !(p->seq & 1) && hres[PVC_VVAR_SEQ] == head;
 }
 
+/*
+ * The second page is there for as long as the first holds a namespace's offsets. In a
+ * process that has left the namespace it raises SIGBUS.
+ */
+pvc_inline bool pvc_vvar_gone(const struct pvc_vvar *v)
+{
+	return v->offset && (uint32_t)(v->offset[PVC_VVAR_SEQ] >> 32) != PVC_VVAR_TIMENS;
+}
+
 static inline enum pvc_vvar_read pvc_vvar_read(const struct pvc_vvar *v, bool raw, unsigned id,
                                                struct pvc_params *p)
 {
 	pvc_vvar_word *clock = raw ? v->raw : v->hres, *offset;
 	unsigned tries;
 
+	if (pvc_vvar_gone(v))
+		return PVC_VVAR_AWAY;
 	for (tries = 0; tries < PVC_VVAR_TRIES; tries++) {
 		bool consistent =
 			pvc_vvar_once(v->hres, v->hres[PVC_VVAR_SEQ], clock, v->scale, id, p);

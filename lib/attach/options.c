@@ -12,6 +12,7 @@ void pvc_options_default(struct pvc_options *o)
 	o->resync_us = PVC_RESYNC_DEFAULT_US;
 	o->verbose = 0;
 	o->stats = NULL;
+	o->syscall = 0;
 }
 
 /* secure_getenv: a setuid program's caller has no say in its time. */
@@ -78,4 +79,5 @@ void pvc_options_environment(struct pvc_options *o, pvc_complain *complain)
 	                      "100 to 100000", o->resync_us, complain);
 	o->verbose = number("PVCLOCK_VERBOSE", 0, 2, "0, 1 or 2", o->verbose, complain);
 	o->stats = name_of_file("PVCLOCK_STATS", o->stats, complain);
+	o->syscall = number("PVCLOCK_SYSCALL", 0, 1, "0 or 1", o->syscall, complain);
 }

@@ -28,6 +28,7 @@ static const struct argp_option argp_options[] = {
 	{"scope", 's', "SCOPE", 0, "among whom per-CPU time does not go back: process or thread",
          0},
 	{"resync-us", 'r', "US", 0, "longest time between two anchors, 100 to 100000", 0},
+	{"syscall", 'c', NULL, 0, "answer also syscall(2), where it asks for the time", 0},
 	{"verbose", 'v', NULL, 0, "the shim says what it does; twice: also at exit", 0},
 	{"shim", 'S', "PATH", 0, "the shim to load", 0},
 	{"stats", OPTION_STATS, "FILE", 0,
@@ -78,6 +79,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'r':
 		set("PVCLOCK_RESYNC_US", arg);
+		return 0;
+	case 'c':
+		set("PVCLOCK_SYSCALL", "1");
 		return 0;
 	case 'v':
 		a->verbose++;

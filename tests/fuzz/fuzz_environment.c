@@ -6,10 +6,11 @@
 #include "../../lib/attach/attach.h"
 #include "fuzz.h"
 
-#define VARIABLES 5
+#define VARIABLES 6
 
-static const char *const names[VARIABLES] = {"PVCLOCK_MODE", "PVCLOCK_SCOPE", "PVCLOCK_RESYNC_US",
-                                             "PVCLOCK_VERBOSE", "PVCLOCK_STATS"};
+static const char *const names[VARIABLES] = {"PVCLOCK_MODE",      "PVCLOCK_SCOPE",
+                                             "PVCLOCK_RESYNC_US", "PVCLOCK_VERBOSE",
+                                             "PVCLOCK_SYSCALL",   "PVCLOCK_STATS"};
 static unsigned complaints[VARIABLES];
 
 static void complain(const char *name, const char *value, const char *expected)
@@ -54,6 +55,8 @@ static bool understood(unsigned i, const char *value, const struct pvc_options *
 		return is_number(value, o->resync_us);
 	case 3:
 		return is_number(value, o->verbose);
+	case 4:
+		return is_number(value, o->syscall);
 	default:
 		return *value && o->stats == value;
 	}
@@ -61,8 +64,8 @@ static bool understood(unsigned i, const char *value, const struct pvc_options *
 
 static uint32_t option(unsigned i, const struct pvc_options *o)
 {
-	const uint32_t value[VARIABLES] = {o->mode, o->scope, o->resync_us, o->verbose,
-	                                   o->stats != NULL};
+	const uint32_t value[VARIABLES] = {o->mode,    o->scope,   o->resync_us,
+	                                   o->verbose, o->syscall, o->stats != NULL};
 
 	return value[i];
 }
@@ -74,7 +77,8 @@ static void check(const struct pvc_options *o)
 
 	pvc_options_default(&otherwise);
 	fuzz_must(o->mode <= PVC_WISH_AUTO && o->scope <= PVC_SCOPE_THREAD && o->verbose <= 2 &&
-	                  o->resync_us >= PVC_RESYNC_MIN_US && o->resync_us <= PVC_RESYNC_MAX_US,
+	                  o->syscall <= 1 && o->resync_us >= PVC_RESYNC_MIN_US &&
+	                  o->resync_us <= PVC_RESYNC_MAX_US,
 	          "%d %d %u %u", o->mode, o->scope, o->resync_us, o->verbose);
 	for (i = 0; i < VARIABLES; i++) {
 		const char *value = getenv(names[i]);

@@ -20,6 +20,8 @@ __attribute__((constructor)) static void early(void)
 	if (clock_getres(CLOCK_MONOTONIC, &ts) != 0 || gettimeofday(&tv, NULL) != 0 ||
 	    gettimeofday(&tv, &(struct timezone){0, 0}) != 0 || time(NULL) < tv.tv_sec - 1)
 		DIE("early: a call fails\n");
+	if (syscall(SYS_close, -1) != -1 || errno != EBADF || syscall(SYS_getppid) != getppid())
+		DIE("early: a call by number is wrong\n");
 	if (write(STDERR_FILENO, well, sizeof(well) - 1) < 0)
 		DIE("early: no stderr\n");
 }

@@ -64,10 +64,10 @@ static inline const char *setting(const char *name)
 static inline void clean_environment(void)
 {
 	static const char *const names[] = {
-		"LD_PRELOAD",      "PVCLOCK_MODE",  "PVCLOCK_SCOPE", "PVCLOCK_RESYNC_US",
-		"PVCLOCK_VERBOSE", "PVCLOCK_STATS", "LD_BIND_NOW",   "LD_LIBRARY_PATH",
-		"LD_DEBUG",        "MAKEFLAGS",     "MAKELEVEL",     "PKG_CONFIG_LIBDIR",
-		"PKG_CONFIG_PATH"};
+		"LD_PRELOAD",        "PVCLOCK_MODE",   "PVCLOCK_SCOPE",   "PVCLOCK_RESYNC_US",
+		"PVCLOCK_VERBOSE",   "PVCLOCK_STATS",  "PVCLOCK_SYSCALL", "LD_BIND_NOW",
+		"LD_LIBRARY_PATH",   "LD_DEBUG",       "MAKEFLAGS",       "MAKELEVEL",
+		"PKG_CONFIG_LIBDIR", "PKG_CONFIG_PATH"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)

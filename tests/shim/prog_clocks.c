@@ -36,7 +36,7 @@ static void between(clockid_t id)
 static void same_refusal(clockid_t id)
 {
 	struct timespec ours = {1, 2}, kernels = {1, 2};
-	long kernel = syscall(SYS_clock_gettime, id, &kernels);
+	long kernel = KERNEL(clock_gettime, id, &kernels);
 	int error = errno, ret;
 
 	errno = KEPT;
@@ -51,7 +51,7 @@ static void same_refusal(clockid_t id)
 static void same_resolution(clockid_t id)
 {
 	struct timespec ours = {1, 2}, kernels = {1, 2};
-	long kernel = syscall(SYS_clock_getres, id, &kernels);
+	long kernel = KERNEL(clock_getres, id, &kernels);
 	int error = errno, ret;
 
 	errno = KEPT;

@@ -47,6 +47,9 @@ static void bad_values(void **state)
 	bad("PVCLOCK_RESYNC_US", "1e3", "100 to 100000");
 	bad("PVCLOCK_RESYNC_US", "-1000", "100 to 100000");
 	bad("PVCLOCK_RESYNC_US", "99999999999999999999999", "100 to 100000");
+	bad("PVCLOCK_SYSCALL", "2", "0 or 1");
+	bad("PVCLOCK_SYSCALL", "on", "0 or 1");
+	bad("PVCLOCK_SYSCALL", "", "0 or 1");
 	bad("PVCLOCK_VERBOSE", "3", "0, 1 or 2");
 	bad("PVCLOCK_VERBOSE", "yes", "0, 1 or 2");
 	bad("PVCLOCK_VERBOSE", "", "0, 1 or 2");

@@ -61,12 +61,63 @@ static void nested(void **state)
 	            WORDS(built("prog_namespace"), "1000000", built("prog_namespace"), "-30"));
 }
 
+static void there_and_back(const char *seconds)
+{
+	struct command c = {.argv = WORDS(built("prog_setns"), seconds)};
+	size_t i;
+
+	run(&r, &c);
+	if (r.status == NOT_HERE) {
+		skip_line("setns into a time namespace", "the kernel makes none for us");
+		skip();
+	}
+	assert_exit(&r, 0);
+	for (i = 0; i < MODES; i++)
+		run_quietly(&r, WORDS(modes[i]), WORDS(built("prog_setns"), seconds));
+	run_quietly(&r, WORDS("PVCLOCK_MODE=percpu"), WORDS(built("prog_setns"), seconds));
+	run_quietly(&r, WORDS("PVCLOCK_MODE=percpu", "PVCLOCK_SCOPE=thread"),
+	            WORDS(built("prog_setns"), seconds));
+}
+
+/* The process itself, and not its children. */
+static void setns_later(void **state)
+{
+	(void)state;
+	there_and_back("1000000");
+}
+
+static void setns_earlier(void **state)
+{
+	(void)state;
+	there_and_back("-12");
+}
+
+/* Where nothing but the calls tells of the namespace. */
+static void parameters_not_found(void **state)
+{
+	static const char *const seconds[] = {"1000000", "-12"};
+	unsigned i;
+
+	(void)state;
+	if (!have_namespaces())
+		skip();
+	for (i = 0; i < 4; i++) {
+		const char *mode = i & 1 ? "PVCLOCK_MODE=percpu" : "PVCLOCK_MODE=stable";
+		struct shimmed s = {.argv = WORDS(built("prog_setns"), seconds[i / 2]),
+		                    .env = WORDS(mode),
+		                    .after = built("lib_novvar.so")};
+
+		run_shimmed(&r, &s);
+		assert_exit(&r, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(later),
-		cmocka_unit_test(earlier),
-		cmocka_unit_test(nested),
+		cmocka_unit_test(later),         cmocka_unit_test(earlier),
+		cmocka_unit_test(nested),        cmocka_unit_test(setns_later),
+		cmocka_unit_test(setns_earlier), cmocka_unit_test(parameters_not_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

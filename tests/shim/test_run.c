@@ -42,6 +42,13 @@ static void under_the_shim(void **state)
 	assert_one_line(r.err, WORDS("pvclock: mode kernel: asked for"));
 	run_in(NULL, WORDS(runner, "-m", "percpu", "-s", "thread", "-r", "100", "true"), 0);
 	assert_string_equal(r.err, "");
+	run_in(NULL, WORDS(runner, "--syscall", "sh", "-c", "echo $PVCLOCK_SYSCALL"), 0);
+	assert_string_equal(r.out, "1\n");
+	run_in(WORDS("PVCLOCK_SYSCALL=0"), WORDS(runner, "-c", "sh", "-c", "echo $PVCLOCK_SYSCALL"),
+	       0);
+	assert_string_equal(r.out, "1\n");
+	run_in(NULL, WORDS(runner, "sh", "-c", "echo $PVCLOCK_SYSCALL"), 0);
+	assert_string_equal(r.out, "\n");
 	run_in(NULL, WORDS(runner, built("prog_names")), 0);
 	assert_contains(r.out, "linked clock_gettime default libpvclock-preload.so\n");
 }

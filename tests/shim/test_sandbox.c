@@ -60,12 +60,12 @@ static void seccomp_bites(void **state)
 #define TIME_CALLS "trace=clock_gettime,gettimeofday,time,clock_getres"
 
 /* The lines that strace has on calls of the time, with the program's words. */
-static unsigned time_calls(const char *env, const char *reads)
+static unsigned time_calls_of(const char *program, const char *env, const char *reads)
 {
 	static char preload[PATH_MAX + 16];
 	char log[PATH_MAX], dir[PATH_MAX];
 	struct command c = {.argv = WORDS("strace", "-f", "-qq", "-o", log, "-e", TIME_CALLS, "-E",
-	                                  preload, "-E", env, built("prog_reads"), reads)};
+	                                  preload, "-E", env, built(program), reads)};
 	int fd;
 
 	make_tree(dir);
@@ -78,6 +78,11 @@ static unsigned time_calls(const char *env, const char *reads)
 	collect(fd, r.out);
 	remove_tree(dir);
 	return count_lines(r.out);
+}
+
+static unsigned time_calls(const char *env, const char *reads)
+{
+	return time_calls_of("prog_reads", env, reads);
 }
 
 static bool has_strace(void)
@@ -139,6 +144,21 @@ static void system_calls_are_seen(void **state)
 	assert_contains(r.err, "clock_gettime(CLOCK_MONOTONIC");
 }
 
+#define CALLS_BY_NUMBER "1000"
+#define MADE 3000 /* each by three numbers */
+
+/* By number: the kernel's, but where the user has asked for them. */
+static void calls_by_number(void **state)
+{
+	(void)state;
+	if (!has_strace() || !vdso_works())
+		return;
+	assert_int_equal(time_calls_of("prog_syscall", "PVCLOCK_SYSCALL=0", CALLS_BY_NUMBER), MADE);
+	assert_int_equal(time_calls_of("prog_syscall", "PVCLOCK_MODE=auto", CALLS_BY_NUMBER), MADE);
+	if (time_calls_of("prog_syscall", "PVCLOCK_SYSCALL=1", CALLS_BY_NUMBER) != 0)
+		fail_msg("system calls: %.2000s", r.out);
+}
+
 /*
  * ld.so ignores LD_PRELOAD there, so the shim is linked to the program. The owner
  * is nobody, so that the program has fewer rights for it and not more.
@@ -188,11 +208,9 @@ static void setuid_ignores_environment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(under_seccomp),
-		cmocka_unit_test(seccomp_bites),
-		cmocka_unit_test(no_system_calls),
-		cmocka_unit_test(system_calls_are_seen),
-		cmocka_unit_test(setuid_ignores_environment),
+		cmocka_unit_test(under_seccomp),   cmocka_unit_test(seccomp_bites),
+		cmocka_unit_test(no_system_calls), cmocka_unit_test(system_calls_are_seen),
+		cmocka_unit_test(calls_by_number), cmocka_unit_test(setuid_ignores_environment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,6 +266,43 @@ static void told_of_the_fork(void **state)
 	}
 }
 
+/*
+ * Out of the namespace that the block began in, by setns. While that goes on no clock
+ * is made of the second page, which is not there after it.
+ */
+static void out_of_the_namespace(void **state)
+{
+	unsigned i, n;
+	size_t second;
+
+	(void)state;
+	for (i = 0; i < SIMV_LAYOUTS; i++) {
+		simx_start(i, PVC_VVAR_TSC);
+		enter(-HOUR, HOUR);
+		simx_attach(PVC_MODE_STABLE);
+		assert_true(all_near(20));
+		assert_true(pvc_exact(&core));
+		pvc_clocks_moving(&core);
+		assert_true(all_near(20));
+		assert_false(pvc_exact(&core));
+		/* It was refused: all is as it was, as soon as the samples have run out. */
+		pvc_clocks_moved(&core, false);
+		for (n = 0; n < 100000 && !pvc_exact(&core); n++)
+			assert_true(all_near(1));
+		assert_true(pvc_exact(&core));
+		pvc_clocks_moving(&core);
+		enter(0, 0);
+		second = (size_t)simv.data * PVCLOCK_PAGE_SIZE;
+		memcpy(simv.rw, simv.rw + second, PVCLOCK_PAGE_SIZE);
+		mprotect(simv.ro + second, PVCLOCK_PAGE_SIZE, PROT_NONE);
+		assert_true(all_near(20));
+		pvc_clocks_moved(&core, true);
+		assert_true(all_near(20));
+		assert_false(pvc_exact(&core));
+		mprotect(simv.ro + second, PVCLOCK_PAGE_SIZE, PROT_READ);
+	}
+}
+
 /* The child forks again: the count stands, so the tick tells of the lower clocks. */
 static void from_one_to_another(void **state)
 {
@@ -347,6 +384,7 @@ int main(void)
 		cmocka_unit_test(forked_into_a_namespace), cmocka_unit_test(slow_in_a_namespace),
 		cmocka_unit_test(from_one_to_another),     cmocka_unit_test(leaving_stable),
 		cmocka_unit_test(leaving_for_the_kernel),  cmocka_unit_test(told_of_the_fork),
+		cmocka_unit_test(out_of_the_namespace),
 	};
 
 	seed = sim_seed();

@@ -52,6 +52,8 @@ static void accepted(void **state)
 	assert_null(with("PVCLOCK_VERBOSE", "0").stats);
 	/* In environ, which with() has taken it from again. */
 	assert_non_null(with("PVCLOCK_STATS", "a file").stats);
+	assert_int_equal(with("PVCLOCK_SYSCALL", "1").syscall, 1);
+	assert_int_equal(with("PVCLOCK_SYSCALL", "0").syscall, 0);
 	assert_int_equal(complaints, 0);
 }
 
@@ -79,6 +81,9 @@ static void refused(void **state)
 	refuse("PVCLOCK_RESYNC_US", "1000us");
 	refuse("PVCLOCK_RESYNC_US", " 1000");
 	refuse("PVCLOCK_RESYNC_US", "18446744073709552616");
+	refuse("PVCLOCK_SYSCALL", "2");
+	refuse("PVCLOCK_SYSCALL", "yes");
+	refuse("PVCLOCK_SYSCALL", "");
 	refuse("PVCLOCK_VERBOSE", "3");
 	refuse("PVCLOCK_VERBOSE", "yes");
 	refuse("PVCLOCK_STATS", "");

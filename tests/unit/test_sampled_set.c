@@ -163,6 +163,39 @@ static void set_amid_an_answer(void **state)
 		}
 }
 
+/* As setns does, where no parameters tell of it; and where it has failed. */
+static void moved_to_a_namespace(void **state)
+{
+	const int64_t into[] = {-HOUR, HOUR, -(int64_t)MS};
+	unsigned m, i;
+
+	(void)state;
+	if (!sim_tsc_in_step("clocks made from samples"))
+		return;
+	for (m = 0; m < (sim_has_rdtscp("mode percpu") ? 3 : 2); m++) {
+		start(modes[m]);
+		for (i = 0; i < 3; i++) {
+			slew_read(CLOCK_MONOTONIC);
+			slew_read(CLOCK_REALTIME);
+			pvc_clocks_moving(&core);
+			pvc_clocks_moved(&core, false);
+			slew_read(CLOCK_MONOTONIC);
+			pvc_clocks_moving(&core);
+			atomic_fetch_add(&slew.set[CLOCK_MONOTONIC], into[i]);
+			pvc_clocks_moved(&core, true);
+			follows(CLOCK_MONOTONIC);
+			told.last[CLOCK_MONOTONIC] = 0;
+			slew_read(CLOCK_MONOTONIC);
+		}
+		/* Nothing is forgotten where nothing has happened. */
+		atomic_fetch_sub(&slew.set[CLOCK_MONOTONIC], HOUR);
+		pvc_clocks_moving(&core);
+		pvc_clocks_moved(&core, false);
+		slew_read(CLOCK_MONOTONIC);
+		assert_int_equal(atomic_load(&core.moving), 0);
+	}
+}
+
 /* Before there is a page, before it is proved, and when it was given up. */
 static void at_any_stage(void **state)
 {
@@ -311,6 +344,7 @@ int main(void)
 		cmocka_unit_test(next_call_follows),
 		cmocka_unit_test(next_call_follows_the_kernel),
 		cmocka_unit_test(set_amid_an_answer),
+		cmocka_unit_test(moved_to_a_namespace),
 		cmocka_unit_test(at_any_stage),
 		cmocka_unit_test(concurrent_readers),
 		cmocka_unit_test(lost_line_is_no_set),
