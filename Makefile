@@ -4,6 +4,7 @@
 # make deps          what building, benchmarks and tests need, by the system's package manager
 # make bench         the table: what a nanosecond costs on this machine
 # make check         all tests
+# make check-shim-often  the shim's tests TIMES (100) times in a row, to the first failure
 # make check-long    10^9 readings of each clock against the kernel's, and hours of simulation
 # make check-adjtime the same while the kernel's rate is changed (root; puts it back)
 # make check-clocksource  the same under each clocksource (root; puts it back)
@@ -76,12 +77,12 @@ PROGRAMS := $(O)/pvclock-bench $(O)/pvclockstat $(O)/pvclock-run
 all: $(LIB) $(O)/libpvclock.so $(O)/libpvclock.a $(SHIM) $(IMAGE) $(PROGRAMS) $(O)/pvclock.pc
 
 help:
-	@sed -n '3,19s/^# \{0,1\}//p' Makefile
+	@sed -n '3,20s/^# \{0,1\}//p' Makefile
 
 # ---- what must be there before anything is compiled -------------------------
 
 APT_BUILD := pkg-config liburcu-dev libnuma-dev libcmocka-dev libjansson-dev
-APT_CHECK := binutils g++ strace python3 perl
+APT_CHECK := binutils g++ strace python3 perl libjemalloc2 libtcmalloc-minimal4 libfaketime
 APT_LINT := clang clang-tidy clang-format cppcheck mandoc libclang-rt-dev llvm spin
 
 apt_install = DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1)
