@@ -87,11 +87,11 @@ static void be_parent(int ready)
 	reader(NULL);
 }
 
-static void reap(int how)
+static void reap(pid_t pid, int how)
 {
 	int status = -1;
 
-	while (wait(&status) < 0)
+	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			DIE("wait: %s\n", strerror(errno));
 	if (status != how)
@@ -116,9 +116,9 @@ static void kill_parent(void)
 	close(ready[0]);
 	close(ready[1]);
 	kill(pid, SIGKILL);
-	reap(SIGKILL);
+	reap(pid, SIGKILL);
 	for (i = 0; i < CHILDREN; i++)
-		reap(0);
+		reap(-1, 0);
 }
 
 int main(int argc, char **argv)

@@ -28,7 +28,7 @@ static void by_raw_clone(void **state)
 static void threads_are_cancelled(void **state)
 {
 	run_plain(&r, WORDS(built("prog_killed"), "cancel", "20"));
-	run_quietly(&r, *state, WORDS(built("prog_killed"), "cancel", "300"));
+	run_quietly(&r, *state, WORDS(built("prog_killed"), "cancel", "150"));
 }
 
 static void children_of_the_killed(void **state)
