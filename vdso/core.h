@@ -222,7 +222,7 @@ struct pvc_own {
 
 struct pvc_core {
 	/* Read by every call, written by attach and by changes of mode. */
-	_Atomic uint32_t fast; /* mode stable, and RDTSCP */
+	_Atomic uint32_t fast; /* mode stable, and RDTSCP: a bit for each of our ids */
 	uint32_t order;        /* enum pvc_order */
 	/*
 	 * Mode stable that was left and has come again is another one: who began to leave

@@ -123,7 +123,7 @@ static void enter_stable(struct pvc_core *b, uint64_t before, uint64_t current,
 	/* For when it is left again: what is recorded is of before. */
 	pvc_record_forget(b);
 	pvc_change_end_clocks(b, UINT64_MAX);
-	atomic_store(&b->fast, pvc_may_be_fast(b, mode));
+	atomic_store(&b->fast, pvc_fast_ids(b, mode));
 	/* Left again meanwhile: its readers only try in vain. */
 	if (atomic_load(&b->mode) == PVC_MODE_PERCPU)
 		atomic_store(&b->fast, 0);

@@ -79,14 +79,15 @@ pvc_inline uint64_t pvc_tsc_and_entry(struct pvc_core *b, uint32_t *entry)
 }
 
 /*
- * The calls that any of the fast paths can answer: mode stable, an id that has
- * a latch (the latch of those that are not ours is empty), somewhere to write.
+ * The calls that any of the fast paths can answer: mode stable, an id that is ours,
+ * somewhere to write. The others never come to the TSC: who has forbidden it to himself
+ * goes on reading coarse clocks, as without us.
  * Acquire, which costs nothing here: who sees it set sees the page that it is set for.
  */
 pvc_inline bool pvc_is_fast(struct pvc_core *b, int id, const struct pvc_timespec *ts)
 {
 	return pvc_likely((unsigned)id < PVC_IDS && ts &&
-	                  atomic_load_explicit(&b->fast, memory_order_acquire));
+	                  atomic_load_explicit(&b->fast, memory_order_acquire) >> id & 1);
 }
 
 /* True: answered. False: pvc_gettime_slow answers. */

@@ -86,7 +86,7 @@ void pvc_source_start(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason wh
 	/* Last: who sees the mode sees the rest. */
 	atomic_store(&b->mode, mode);
 	pvc_exact_begin(b);
-	atomic_store(&b->fast, pvc_may_be_fast(b, mode));
+	atomic_store(&b->fast, pvc_fast_ids(b, mode));
 	pvc_source_calm(b);
 }
 
