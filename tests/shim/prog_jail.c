@@ -35,7 +35,8 @@ static void leave_file_system(const char *to)
 
 static void give_up_everything(void)
 {
-	if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
 		DIE("setuid: %s\n", strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		DIE("no_new_privs: %s\n", strerror(errno));

@@ -103,7 +103,7 @@ static void *reader(void *arg)
 
 static void *forker(void *arg)
 {
-	int i, status;
+	int i, status = -1;
 
 	(void)arg;
 	for (i = 0; i < FORKS; i++) {

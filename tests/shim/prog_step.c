@@ -17,7 +17,7 @@
 #include "prog.h"
 
 #define MOST_STEPS 4000
-#define TURNS 6
+#define TURNS 4
 #define FEWEST_TURNS 2
 #define LONG_ENOUGH (4ll * NSEC) /* on a machine that has no time for us */
 #define TRAP_FLAG 0x100
@@ -153,7 +153,7 @@ static unsigned some_steps(unsigned turn)
 {
 	unsigned step, most = 0;
 
-	for (step = 2 + turn % 3; step < MOST_STEPS; step += step < 200 ? 3 : 23) {
+	for (step = 2 + turn % 3; step < MOST_STEPS; step += step < 200 ? 3 : 41) {
 		if (leave_at(step, turn))
 			most = step;
 		else if (step > 100)

@@ -11,7 +11,7 @@ static void from_many_threads(void **state)
 {
 	run_plain(&r, WORDS(built("prog_forks"), "4", "8"));
 	run_quietly(&r, *state, WORDS(built("prog_forks"), "4", "16"));
-	run_quietly(&r, *state, WORDS(built("prog_forks"), "16", "8"));
+	run_quietly(&r, *state, WORDS(built("prog_forks"), "12", "6"));
 }
 
 static void by_raw_clone(void **state)
@@ -21,20 +21,20 @@ static void by_raw_clone(void **state)
 
 	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
 		run_plain(&r, WORDS(built("prog_clone"), ways[i], "3"));
-		run_quietly(&r, *state, WORDS(built("prog_clone"), ways[i], "15"));
+		run_quietly(&r, *state, WORDS(built("prog_clone"), ways[i], "8"));
 	}
 }
 
 static void threads_are_cancelled(void **state)
 {
 	run_plain(&r, WORDS(built("prog_killed"), "cancel", "20"));
-	run_quietly(&r, *state, WORDS(built("prog_killed"), "cancel", "150"));
+	run_quietly(&r, *state, WORDS(built("prog_killed"), "cancel", "80"));
 }
 
 static void children_of_the_killed(void **state)
 {
 	run_plain(&r, WORDS(built("prog_killed"), "parent", "2"));
-	run_quietly(&r, *state, WORDS(built("prog_killed"), "parent", "10"));
+	run_quietly(&r, *state, WORDS(built("prog_killed"), "parent", "6"));
 }
 
 static void modes_work(void **state)
@@ -54,11 +54,8 @@ static const char *percpu[] = {"PVCLOCK_MODE=percpu", "PVCLOCK_RESYNC_US=100", N
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(modes_work),
-		IN_ALL(from_many_threads),
-		IN_ALL(by_raw_clone),
-		IN_ALL(threads_are_cancelled),
-		IN_ALL(children_of_the_killed),
+		cmocka_unit_test(modes_work),  IN_ALL(from_many_threads),      IN_ALL(by_raw_clone),
+		IN_ALL(threads_are_cancelled), IN_ALL(children_of_the_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

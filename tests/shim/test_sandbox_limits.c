@@ -185,18 +185,17 @@ static bool into_root(void)
 /* A root with the program, what it is linked with, the shim, and nothing else. */
 static void in_a_bare_root(void **state)
 {
+	static const char copy[] =
+		"for f in $(ldd \"$1\" | grep -o '/[^ ]*'); do "
+		"mkdir -p \"$0${f%/*}\" && cp -L \"$f\" \"$0$f\" || exit 1; done; "
+		"cp \"$1\" \"$2\" \"$0\"";
 	struct command c = {.argv = WORDS("/prog_clocks", "2000"),
-	                    .env = WORDS("LD_PRELOAD=/libpvclock-preload.so",
-	                                 "PVCLOCK_VERBOSE=1"),
+	                    .env = WORDS("LD_PRELOAD=/libpvclock-preload.so", "PVCLOCK_VERBOSE=1"),
 	                    .before = into_root};
 
 	(void)state;
 	make_tree(root);
-	run_tool(&r, WORDS("sh", "-c",
-	                   "for f in $(ldd \"$1\" | grep -o '/[^ ]*'); do "
-	                   "mkdir -p \"$0${f%/*}\" && cp -L \"$f\" \"$0$f\" || exit 1; done; "
-	                   "cp \"$1\" \"$2\" \"$0\"",
-	                   root, built("prog_clocks"), shim_path()));
+	run_tool(&r, WORDS("sh", "-c", copy, root, built("prog_clocks"), shim_path()));
 	run(&r, &c);
 	remove_tree(root);
 	if (r.status == EXIT_NO_SETUP) {

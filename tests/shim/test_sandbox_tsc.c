@@ -87,8 +87,8 @@ static void strict_mode(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forbidden),         cmocka_unit_test(stood_in_for),
-		cmocka_unit_test(for_a_while),       cmocka_unit_test(to_another_thread),
+		cmocka_unit_test(forbidden),   cmocka_unit_test(stood_in_for),
+		cmocka_unit_test(for_a_while), cmocka_unit_test(to_another_thread),
 		cmocka_unit_test(strict_mode),
 	};
 

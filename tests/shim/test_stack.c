@@ -54,16 +54,11 @@ static const char *often[] = {"PVCLOCK_RESYNC_US=100", NULL};
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(modes_work),
-		IN(calls_are_shallow, kernel),
-		IN(calls_are_shallow, stable),
-		IN(calls_are_shallow, percpu),
-		IN(calls_are_shallow, own),
-		IN(calls_are_shallow, often),
-		IN(in_small_handlers, kernel),
-		IN(in_small_handlers, stable),
-		IN(in_small_handlers, percpu),
-		IN(in_small_handlers, own),
+		cmocka_unit_test(modes_work),  IN(calls_are_shallow, kernel),
+		IN(calls_are_shallow, stable), IN(calls_are_shallow, percpu),
+		IN(calls_are_shallow, own),    IN(calls_are_shallow, often),
+		IN(in_small_handlers, kernel), IN(in_small_handlers, stable),
+		IN(in_small_handlers, percpu), IN(in_small_handlers, own),
 		IN(in_small_handlers, often),
 	};
 

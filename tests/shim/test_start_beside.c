@@ -149,7 +149,8 @@ static void faketime_first(void **state)
 	for (i = 0; i < MODES; i++) {
 		run_faked(path, NULL, modes[i], WORDS("date", "+%Y-%m-%d %H:%M"));
 		assert_string_equal(r.out, "2001-02-03 04:05\n");
-		run_faked(path, NULL, modes[i], WORDS(built("prog_threads"), "4", "20000", "alone"));
+		run_faked(path, NULL, modes[i],
+		          WORDS(built("prog_threads"), "4", "20000", "alone"));
 	}
 }
 
@@ -169,7 +170,8 @@ static void faketime_second(void **state)
 		is = atoll(r.out);
 		if (is < low || is > time(NULL))
 			fail_msg("it is %lld, not %lld", is, (long long)low);
-		run_faked(NULL, path, modes[i], WORDS(built("prog_threads"), "4", "20000", "together"));
+		run_faked(NULL, path, modes[i],
+		          WORDS(built("prog_threads"), "4", "20000", "together"));
 		run_faked(NULL, path, modes[i], WORDS(built("prog_fork"), "10"));
 	}
 }

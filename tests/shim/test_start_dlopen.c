@@ -88,7 +88,7 @@ static void preloaded_twice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(opened_and_closed), cmocka_unit_test(a_thousand_times),
+		cmocka_unit_test(opened_and_closed),  cmocka_unit_test(a_thousand_times),
 		cmocka_unit_test(no_handler_is_left), cmocka_unit_test(with_a_copy),
 		cmocka_unit_test(preloaded_twice),
 	};
