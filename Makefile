@@ -5,6 +5,7 @@
 # make bench         the table: what a nanosecond costs on this machine
 # make check         all tests
 # make check-programs  databases, runtimes and debuggers under the shim (make deps-programs first)
+# make check-shim-often  the shim's tests TIMES (100) times in a row, to the first failure
 # make check-long    10^9 readings of each clock against the kernel's, and hours of simulation
 # make check-adjtime the same while the kernel's rate is changed (root; puts it back)
 # make check-clocksource  the same under each clocksource (root; puts it back)
@@ -79,12 +80,12 @@ PROGRAMS := $(O)/pvclock-bench $(O)/pvclockstat $(O)/pvclock-run
 all: $(LIB) $(O)/libpvclock.so $(O)/libpvclock.a $(SHIM) $(IMAGE) $(PROGRAMS) $(O)/pvclock.pc
 
 help:
-	@sed -n '3,20s/^# \{0,1\}//p' Makefile
+	@sed -n '3,21s/^# \{0,1\}//p' Makefile
 
 # ---- what must be there before anything is compiled -------------------------
 
 APT_BUILD := pkg-config liburcu-dev libnuma-dev libcmocka-dev libjansson-dev
-APT_CHECK := binutils g++ strace python3 perl
+APT_CHECK := binutils g++ strace python3 perl libjemalloc2 libtcmalloc-minimal4 libfaketime
 # What runs under the shim in check-programs. Python's own tests have its version in their
 # name. Three of these bring a server, which is not started; and chrony takes the place of
 # another daemon that keeps the time.

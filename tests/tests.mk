@@ -79,6 +79,16 @@ sanitize:
 
 # ---- not part of check -------------------------------------------------------
 
+# What happens once in a thousand starts of a program: the shim's tests, TIMES times in
+# a row, and no further than the first that fails.
+TIMES ?= 100
+
+check-shim-often: all $(SHIM_TESTS) $(SHIM_PROGRAMS) $(SHIM_LIBRARIES)
+	$(Q)n=0; while [ $$n -lt $(TIMES) ]; do n=$$((n + 1)); \
+		$(call run_tests,$(SHIM_TESTS)) || \
+		{ echo "failed: run $$n of $(TIMES)" >&2; exit 1; }; \
+		echo "run $$n of $(TIMES): well"; done
+
 # Readings of each clock, pinned and then again moved about under load. As many
 # threads as there are CPUs share them. A reading of five clocks takes about a
 # microsecond, on a loaded CPU two.
@@ -107,4 +117,4 @@ check-clocksource: all
 	@echo "This changes this machine's clocksource to each that it has, for some seconds, and"
 	@echo "puts it back at the end, also when it is interrupted or killed. Needs root."
 	tests/check-clocksource $(O)/pvclock-bench
-.PHONY: check-long check-adjtime check-clocksource
+.PHONY: check-shim-often check-long check-adjtime check-clocksource

@@ -245,7 +245,7 @@ struct pvc_own {
 
 struct pvc_core {
 	/* Read by every call, written by attach and by changes of mode. */
-	_Atomic uint32_t fast; /* PVC_FAST_*, in mode stable and with RDTSCP; or 0 */
+	_Atomic uint32_t fast; /* mode stable, and RDTSCP: a bit for each of our ids; PVC_FAST_* */
 	uint32_t order;        /* enum pvc_order */
 	/*
 	 * Mode stable that was left and has come again is another one: who began to leave
@@ -355,12 +355,11 @@ struct pvc_core {
 };
 
 /*
- * Values of fast. Where calls are counted, whoever counts must see each of them first:
- * the way of those that are not is closed, and the other is the same but for that.
+ * Where in fast the bits of the ids begin. Where calls are counted, whoever counts must see
+ * each of them first: those of a way that is for all are set, those of the other are not.
  */
-#define PVC_FAST_PLAIN 1u
-#define PVC_FAST_COUNTED 2u
-#define PVC_FAST_ANY (PVC_FAST_PLAIN | PVC_FAST_COUNTED)
+#define PVC_FAST_ANY 0
+#define PVC_FAST_PLAIN PVC_IDS
 
 #define PVC_UNSEEN (1ull << 32)
 /* STABLE was found clear in some entry, the last time that anybody looked. */

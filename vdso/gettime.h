@@ -79,19 +79,19 @@ pvc_inline uint64_t pvc_tsc_and_entry(struct pvc_core *b, uint32_t *entry)
 }
 
 /*
- * The calls that any of the fast paths can answer: mode stable, an id that has
- * a latch (the latch of those that are not ours is empty), somewhere to write.
+ * The calls that any of the fast paths can answer: mode stable, an id that is ours,
+ * somewhere to write. The others never come to the TSC: who has forbidden it to himself
+ * goes on reading coarse clocks, as without us.
  * Acquire, which costs nothing here: who sees it set sees the page that it is set for.
  */
-pvc_inline bool pvc_is_fast(struct pvc_core *b, uint32_t how, int id, const struct pvc_timespec *ts)
+pvc_inline bool pvc_is_fast(struct pvc_core *b, int how, int id, const struct pvc_timespec *ts)
 {
 	return pvc_likely((unsigned)id < PVC_IDS && ts &&
-	                  atomic_load_explicit(&b->fast, memory_order_acquire) & how);
+	                  atomic_load_explicit(&b->fast, memory_order_acquire) >> how >> id & 1);
 }
 
 /* Of the calls that may be answered like this, PVC_FAST_*: a constant. */
-pvc_inline bool pvc_gettime_fast_if(struct pvc_core *b, uint32_t how, int id,
-                                    struct pvc_timespec *ts)
+pvc_inline bool pvc_gettime_fast_if(struct pvc_core *b, int how, int id, struct pvc_timespec *ts)
 {
 	uint64_t current, tsc;
 	uint32_t aux, low;

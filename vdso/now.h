@@ -82,12 +82,14 @@ pvc_inline enum pvc_mode pvc_mode_of_stable(const struct pvc_reading *r)
 	return pvc_reading_rate(r) > PVC_RATE_LIMIT ? PVC_MODE_STABLE_NS : PVC_MODE_STABLE;
 }
 
-/* PVC_FAST_*, or 0 */
-pvc_inline uint32_t pvc_may_be_fast(const struct pvc_core *b, enum pvc_mode mode)
+/* A bit for each id that the fast path may answer; none that the TSC is not needed for. */
+pvc_inline uint32_t pvc_fast_ids(const struct pvc_core *b, enum pvc_mode mode)
 {
-	bool may = mode == PVC_MODE_STABLE && b->order == PVC_ORDER_RDTSCP && !b->foreign;
+	bool fast = mode == PVC_MODE_STABLE && b->order == PVC_ORDER_RDTSCP && !b->foreign;
 
-	return may * (b->counted ? PVC_FAST_COUNTED : PVC_FAST_PLAIN);
+	if (!fast)
+		return 0;
+	return PVC_OURS << PVC_FAST_ANY | (b->counted ? 0 : PVC_OURS << PVC_FAST_PLAIN);
 }
 
 pvc_inline bool pvc_same_values(const struct pvc_reading *a, const struct pvc_reading *r)

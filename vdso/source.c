@@ -266,7 +266,7 @@ void pvc_source_calm(struct pvc_core *b)
  */
 void pvc_source_fast(struct pvc_core *b, enum pvc_mode mode)
 {
-	atomic_store(&b->fast, pvc_may_be_fast(b, mode));
+	atomic_store(&b->fast, pvc_fast_ids(b, mode));
 	if (atomic_load(&b->mode) != mode)
 		atomic_store(&b->fast, 0);
 	pvc_source_calm(b);

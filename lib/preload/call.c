@@ -49,7 +49,6 @@ long pvc_call_gettimeofday(struct timeval *tv, void *tz)
 
 long pvc_call_time(time_t *t)
 {
-	pvc_shim_count(PVC_CALL_TIME);
 	return pvc_libc_time(pvc_time(&core, t));
 }
 

@@ -37,18 +37,19 @@ struct shimmed {
 	const char *const *argv;
 	const char *const *env;
 	const char *after; /* also preloaded, behind the shim, so initialised before it */
+	const char *ahead; /* also preloaded, before the shim: its symbols are found first */
 	bool (*before)(void);
 };
 
 static inline void run_shimmed(struct result *r, const struct shimmed *s)
 {
-	static char preload[3 * PATH_MAX];
+	static char preload[4 * PATH_MAX];
 	const char *env[8] = {preload};
 	struct command c = {.argv = s->argv, .env = env, .before = s->before};
 	size_t i;
 
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", shim_path(), s->after ? ":" : "",
-	         s->after ? s->after : "");
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s%s%s", s->ahead ? s->ahead : "",
+	         s->ahead ? ":" : "", shim_path(), s->after ? ":" : "", s->after ? s->after : "");
 	for (i = 0; s->env && s->env[i]; i++) {
 		assert_true(i + 2 < sizeof(env) / sizeof(*env));
 		env[i + 1] = s->env[i];
