@@ -94,7 +94,8 @@ static const char counter_name[PVC_COUNTERS][20] = {
 	NAME(kernel_reads),  NAME(anchors),       NAME(lost_races),     NAME(fallbacks),
 	NAME(version_moves), NAME(param_changes), NAME(unstable_edges), NAME(stable_edges),
 	NAME(stopped),       NAME(restarts),      NAME(steps),          NAME(outside),
-	NAME(violated),      NAME(went_back),     NAME(busy),
+	NAME(violated),      NAME(went_back),     NAME(busy),           NAME(given_up),
+	NAME(taken_back),
 };
 
 const char *pvc_call_name(enum pvc_call call)

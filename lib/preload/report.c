@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "stats.h"
@@ -88,6 +89,54 @@ static void say_summary(struct pvc_core *b)
 		counted(b, PVC_COUNTER(fallbacks)), (unsigned long long)pvc_events_of(b));
 	add_calls(&t);
 	pvc_text_say(&t);
+}
+
+/* ---- when the page is given up, or taken back ---------------------------------------- */
+
+/* Not touched where nothing was asked for. */
+static struct {
+	struct pvc_core *core;
+	long (*gettime)(long id, struct pvc_timespec *ts); /* the vDSO's, or NULL */
+	_Atomic uint32_t live;                             /* as it was told last */
+} watch;
+
+/* Without a buffer: it may be in a signal handler, on a small stack. */
+static void say_mode(struct pvc_core *b)
+{
+	const char *const part[] = {"pvclock: mode ", mode_of(b), ": ",
+	                            pvc_reason_text((enum pvc_reason)atomic_load(&b->reason)),
+	                            "\n"};
+	struct iovec line[sizeof(part) / sizeof(*part)];
+	size_t i;
+
+	for (i = 0; i < sizeof(part) / sizeof(*part); i++)
+		line[i] = (struct iovec){(void *)part[i], strlen(part[i])};
+	if (is_stderr_still() && writev(STDERR_FILENO, line, sizeof(part) / sizeof(*part)) < 0)
+		return;
+}
+
+/*
+ * In place of the kernel's: while a page is given up every answer is the kernel's, and soon
+ * after it was taken back there is one. So nobody looks who has not asked for it.
+ */
+static long gettime_watched(long id, struct pvc_timespec *ts)
+{
+	bool live = pvc_is_live(atomic_load(&watch.core->mode));
+	int saved = errno;
+
+	if (atomic_load(&watch.live) != live && atomic_exchange(&watch.live, live) != live)
+		say_mode(watch.core);
+	errno = saved;
+	return watch.gettime ? watch.gettime(id, ts)
+	                     : pvc_syscall2(PVC_NR_clock_gettime, id, (long)ts);
+}
+
+static void watch_mode(struct pvc_core *b)
+{
+	watch.core = b;
+	watch.gettime = b->kernel.clock_gettime;
+	atomic_store(&watch.live, pvc_is_live(atomic_load(&b->mode)));
+	b->kernel.clock_gettime = gettime_watched;
 }
 
 /* ---- at start ---------------------------------------------------------------------- */
@@ -173,8 +222,10 @@ static void say_start(struct pvc_core *b, pvc_gettime_call *gettime)
 
 void pvc_report_start(struct pvc_core *b, const struct pvc_options *o, pvc_gettime_call *gettime)
 {
-	if (o->verbose)
+	if (o->verbose) {
 		say_start(b, gettime);
+		watch_mode(b);
+	}
 	/* Ours are not the program's. */
 	if (b->counted)
 		pvc_count_begin(b);
