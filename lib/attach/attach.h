@@ -34,7 +34,7 @@ struct pvc_options {
 	uint32_t resync_us;
 	uint32_t verbose;
 	const char *stats; /* where the shim writes what it did, in environ; NULL: nowhere */
-	uint32_t syscall; /* the shim's alone: answer libc's syscall(2) too */
+	uint32_t syscall;  /* the shim's alone: answer libc's syscall(2) too */
 };
 
 #define PVC_RESYNC_MIN_US 100u
