@@ -74,7 +74,7 @@ static void bad_again(void **state)
 {
 	(void)state;
 	if (possible())
-		step_sweep(500, found_good_once, look, host_is_at_it, goes_on);
+		step_sweep(60, found_good_once, look, host_is_at_it, goes_on);
 }
 
 static void stop(void)
@@ -95,7 +95,7 @@ static void given_up_by_two(void **state)
 {
 	(void)state;
 	if (possible())
-		step_sweep(300, in_service, stop, stop, stopped_once);
+		step_sweep(60, in_service, stop, stop, stopped_once);
 }
 
 /* It is given up as soon as it is in service again, before all of that is done. */
@@ -103,7 +103,7 @@ static void given_up_at_once(void **state)
 {
 	(void)state;
 	if (possible())
-		step_sweep(500, found_good_once, look, stop, goes_on);
+		step_sweep(60, found_good_once, look, stop, goes_on);
 }
 
 static void take_out(void)
@@ -125,7 +125,7 @@ static void replaced_meanwhile(void **state)
 {
 	(void)state;
 	if (possible())
-		step_sweep(500, found_good_once, look, take_out, out_of_service);
+		step_sweep(60, found_good_once, look, take_out, out_of_service);
 }
 
 static void calm(void)
@@ -140,7 +140,7 @@ static void late_to_be_fast(void **state)
 {
 	(void)state;
 	if (possible())
-		step_sweep(100, in_service, calm, take_out, out_of_service);
+		step_sweep(60, in_service, calm, take_out, out_of_service);
 }
 
 int main(void)
