@@ -4,7 +4,7 @@
  * was told in between, by the page or by the kernel, stays.
  */
 #include "../../vdso/now.h"
-#include "simblock.h"
+#include "simreaders.h"
 
 #define SEC 1000000000ll
 #define MS 1000000ll
@@ -434,60 +434,14 @@ static void replaced_while_doubted(void **state)
 	assert_int_equal(mode_is(), PVC_MODE_PAUSED);
 }
 
-#define THREADS 4
-
-static _Atomic uint64_t max[2];
-static _Atomic unsigned backwards, failed, answered[THREADS];
-static _Atomic int running;
-
-static void *reader(void *arg)
-{
-	unsigned cpu[PVCLOCK_PAGE_SLOTS], n = sim_cpus(cpu);
-	uintptr_t self = (uintptr_t)arg;
-	struct pvc_timespec ts;
-	uint64_t before, ns;
-
-	sim_pin(cpu[self % n]);
-	while (atomic_load(&running)) {
-		before = atomic_load(&max[0]);
-		if (pvc_gettime(&core, CLOCK_MONOTONIC, &ts))
-			atomic_fetch_add(&failed, 1);
-		else if (!sim_not_back(&max[0], before, sim_ns(&ts)))
-			atomic_fetch_add(&backwards, 1);
-		before = atomic_load(&max[1]);
-		if (sim_now(&core, &ns) && !sim_not_back(&max[1], before, ns))
-			atomic_fetch_add(&backwards, 1);
-		atomic_fetch_add_explicit(&answered[self], 1, memory_order_relaxed);
-	}
-	return NULL;
-}
-
-static void answers(unsigned more)
-{
-	unsigned from[THREADS], i;
-
-	for (i = 0; i < THREADS; i++)
-		from[i] = atomic_load(&answered[i]);
-	for (i = 0; i < THREADS; i++)
-		while (atomic_load(&answered[i]) - from[i] < more)
-			sched_yield();
-}
-
 /* The page goes and comes under readers, each time a little off. */
 static void under_threads(enum pvc_mode mode)
 {
 	const int64_t by[] = {0, 700, -700, 5 * MS, -5 * MS, 100 * SEC, -100 * SEC};
-	pthread_t thread[THREADS];
-	uintptr_t i;
+	unsigned i;
 
 	begin(mode);
-	for (i = 0; i < 2; i++)
-		atomic_store(&max[i], 0);
-	atomic_store(&backwards, 0);
-	atomic_store(&failed, 0);
-	atomic_store(&running, 1);
-	for (i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, reader, (void *)i), 0);
+	readers_start();
 	for (i = 0; i < 2 * sizeof(by) / sizeof(*by); i++) {
 		answers(100);
 		write_half();
@@ -501,11 +455,7 @@ static void under_threads(enum pvc_mode mode)
 			answers(10);
 	}
 	answers(100);
-	atomic_store(&running, 0);
-	for (i = 0; i < THREADS; i++)
-		pthread_join(thread[i], NULL);
-	assert_int_equal(atomic_load(&backwards), 0);
-	assert_int_equal(atomic_load(&failed), 0);
+	readers_end();
 	assert_int_equal(atomic_load(&core.count_of.taken_back), 14);
 }
 

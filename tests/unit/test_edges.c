@@ -5,56 +5,14 @@
  */
 #include "../../vdso/entry.h"
 #include "../../vdso/now.h"
-#include "simblock.h"
+#include "simreaders.h"
 
-#define THREADS 4
 #define SEC 1000000000ll
 #define MS 1000000ll
-
-static _Atomic uint64_t max[2];
-static _Atomic unsigned backwards, failed, answered[THREADS];
-static _Atomic int running;
-static pthread_t thread[THREADS];
 
 static bool possible(void)
 {
 	return sim_has_rdtscp("mode percpu") && sim_tsc_in_step("mode percpu");
-}
-
-static void *reader(void *arg)
-{
-	unsigned cpu[PVCLOCK_PAGE_SLOTS], n = sim_cpus(cpu);
-	uintptr_t self = (uintptr_t)arg;
-	struct pvc_timespec ts;
-	uint64_t before, ns;
-
-	sim_pin(cpu[self % n]);
-	while (atomic_load(&running)) {
-		before = atomic_load(&max[0]);
-		if (pvc_gettime(&core, CLOCK_MONOTONIC, &ts))
-			atomic_fetch_add(&failed, 1);
-		else if (!sim_not_back(&max[0], before, sim_ns(&ts)))
-			atomic_fetch_add(&backwards, 1);
-		before = atomic_load(&max[1]);
-		if (!sim_now(&core, &ns))
-			continue;
-		atomic_fetch_add_explicit(&answered[self], 1, memory_order_relaxed);
-		if (!sim_not_back(&max[1], before, ns))
-			atomic_fetch_add(&backwards, 1);
-	}
-	return NULL;
-}
-
-/* So many by each thread: what happens on a CPU is seen by those who read there. */
-static void answers(unsigned more)
-{
-	unsigned from[THREADS], i;
-
-	for (i = 0; i < THREADS; i++)
-		from[i] = atomic_load(&answered[i]);
-	for (i = 0; i < THREADS; i++)
-		while (atomic_load(&answered[i]) - from[i] < more)
-			sched_yield();
 }
 
 /* One CPU may be kept from running while another is not: each, after each, some times. */
@@ -69,32 +27,13 @@ static void answers_in_turn(void)
 static void start(enum pvc_mode mode)
 {
 	unsigned cpu[PVCLOCK_PAGE_SLOTS], n = sim_cpus(cpu);
-	uintptr_t i;
 
 	attach(mode);
 	/* Each entry has its reader: only who reads one finds that it is the last. */
 	core.count = cpu[n - 1] + 1;
 	core.may_stable = mode == PVC_MODE_STABLE;
 	prove();
-	for (i = 0; i < 2; i++)
-		atomic_store(&max[i], 0);
-	for (i = 0; i < THREADS; i++)
-		atomic_store(&answered[i], 0);
-	atomic_store(&running, 1);
-	for (i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, reader, (void *)i), 0);
-	answers(1);
-}
-
-static void finish(void)
-{
-	unsigned i;
-
-	atomic_store(&running, 0);
-	for (i = 0; i < THREADS; i++)
-		pthread_join(thread[i], NULL);
-	assert_int_equal(atomic_load(&backwards), 0);
-	assert_int_equal(atomic_load(&failed), 0);
+	readers_start();
 }
 
 static uint64_t truth(void)
@@ -140,7 +79,7 @@ static void to_and_fro(void **state)
 			sleep_ns(MS);
 		answers(10);
 	}
-	finish();
+	readers_end();
 	/* No runaway: within what the entries were off at any time, and a hold. */
 	assert_true(atomic_load(&max[1]) <= truth() + drift + PVC_NS_SKEW);
 	assert_true(hyper() + drift + PVC_NS_SKEW >= truth());
@@ -191,7 +130,7 @@ static void one_before_the_others(int64_t by)
 		for (i = 1; i < PVCLOCK_PAGE_SLOTS; i++)
 			sim_put(&page, i, &stepped);
 		answers_in_turn();
-		finish();
+		readers_end();
 		ns = hyper();
 		assert_true(ns >= before);
 		/* Once by the step, however many have seen it. */
