@@ -12,7 +12,8 @@
 #define PAGE 4096ul
 #define SLOT 64ul
 #define MANY 20000
-#define LONG_ENOUGH (300 * 1000000ll)
+#define ENOUGH 1500  /* until it is given up */
+#define WHILE_MS 500 /* until it is taken back and that is told */
 
 static _Atomic int64_t seen[STEADY];
 
@@ -45,12 +46,12 @@ static void move_versions(char *page)
 	}
 }
 
-static void read_on_steadily(int64_t ns)
+static void read_on_steadily(int times, int64_t ns)
 {
 	int64_t end = kernel_ns(CLOCK_MONOTONIC) + ns;
 	int i;
 
-	for (i = 0; i < MANY || kernel_ns(CLOCK_MONOTONIC) < end; i++)
+	for (i = 0; i < times || kernel_ns(CLOCK_MONOTONIC) < end; i++)
 		read_steady(seen, "the host");
 }
 
@@ -59,11 +60,12 @@ int main(void)
 	size_t size = 0;
 	uintptr_t at = find_page(&size);
 	static char copy[PAGE];
+	int64_t begun;
 	char *page;
 
 	if (!at)
 		_exit(NOT_HERE);
-	read_on_steadily(0);
+	read_on_steadily(MANY, 0);
 	memcpy(copy, (const void *)at, PAGE);
 	page = mmap((void *)at, size, PROT_READ | PROT_WRITE,
 	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -71,10 +73,12 @@ int main(void)
 	if (page == MAP_FAILED)
 		_exit(NOT_HERE);
 	memcpy(page, copy, PAGE);
-	read_on_steadily(0);
+	read_on_steadily(MANY, 0);
 	move_versions(page);
-	read_on_steadily(0);
+	begun = kernel_ns(CLOCK_MONOTONIC);
+	read_on_steadily(ENOUGH, 0);
 	move_versions(page);
-	read_on_steadily(LONG_ENOUGH);
+	/* The longer it was of no use, the later somebody looks again. */
+	read_on_steadily(MANY, WHILE_MS * 1000000ll + 8 * (kernel_ns(CLOCK_MONOTONIC) - begun));
 	return 0;
 }
