@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Preloaded ahead of the shim: what the shim says when a process ends goes to a file of
- * that process, $PVCLOCK_PROOF/NAME.PID, whatever has become of its standard error. Ahead,
- * because destructors run in the order of the list.
+ * Preloaded with the shim, which writes what it did into a file that has the process's
+ * number: here is the name that goes with it, as $PVCLOCK_PROOF/NAME.PID.
  *
  * _exit runs no destructor: those of the shim are called here then, so that children that
  * end so (of a shell, of a load generator) are seen as well.
@@ -26,7 +25,7 @@ static size_t shim_finis;
 static char directory[256];
 static bool said;
 
-static void to_file(void)
+static void leave_name(void)
 {
 	char name[17] = "", path[300];
 	size_t i;
@@ -41,7 +40,7 @@ static void to_file(void)
 	snprintf(path, sizeof(path), "%s/%s.%d", directory, name, (int)getpid());
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd >= 0)
-		dup2(fd, STDERR_FILENO);
+		close(fd);
 	said = true;
 }
 
@@ -71,7 +70,7 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	to_file();
+	leave_name();
 }
 
 EXPORT void _exit(int status)
@@ -79,7 +78,7 @@ EXPORT void _exit(int status)
 	size_t i = shim_finis;
 
 	if (!said)
-		to_file();
+		leave_name();
 	/* Backwards, as ld.so does, but for the first, which is the compiler's own. */
 	while (i > 1)
 		shim_fini[--i]();

@@ -51,7 +51,6 @@ static inline void stop_server(struct server *s, struct result *r, int sig)
 	s->pid = 0;
 	collect(s->out, r->out);
 	collect(s->err, r->err);
-	drop_shim_lines(r->err);
 	r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	if (!ended)
 		fail_msg("signal %d does not end it; it said: %s%s", sig, r->out, r->err);

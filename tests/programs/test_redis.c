@@ -59,7 +59,6 @@ static void benchmark(struct result *r, const char *const *env)
 	                    .env = env};
 
 	run(r, &c);
-	drop_shim_lines(r->err);
 	assert_exit(r, 0);
 	assert_string_equal(r->err, "");
 	assert_contains(r->out, "\"SET\",");
