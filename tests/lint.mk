@@ -8,7 +8,7 @@ lint: $(PACKAGES)
 	@echo '  LINT    clang-format'
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	@echo '  LINT    clang-tidy'
-	$(Q)printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P 2 -n 4 sh -c \
+	$(Q)printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P 2 -n 1 sh -c \
 		'clang-tidy --quiet "$$@" -- $(LINT_CFLAGS) 2>/dev/null' sh
 	@echo '  LINT    cppcheck'
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \

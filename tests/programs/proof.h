@@ -130,7 +130,7 @@ static inline unsigned long value_of(const char *text, const char *key)
 		at = next;
 	if (!at)
 		fail_msg("no %s in: %s", key, text);
-	return strtoul(at + strlen(key), NULL, 10);
+	return at ? strtoul(at + strlen(key), NULL, 10) : 0;
 }
 
 static inline void read_proof(struct proof *p, const char *path)
