@@ -303,12 +303,13 @@ struct pvc_core {
 	_Atomic uint32_t proved;
 	_Atomic uint32_t misproved;
 	struct pvc_doubt back, stuck;
-	_Atomic uint32_t broken;     /* intervals in a row that did not hold */
-	uint32_t may_return;         /* if it is given up, it is looked at again */
-	_Atomic uint32_t wait;       /* 2^wait ticks until then; 0: never */
-	_Atomic uint32_t looking;    /* somebody is */
-	_Atomic uint64_t looked_at;  /* the TSC when somebody last was, or gave it up */
-	_Atomic uint32_t generation; /* moves with every change of the source */
+	_Atomic uint64_t stuck_since; /* the TSC at the first of these */
+	_Atomic uint32_t broken;      /* intervals in a row that did not hold */
+	uint32_t may_return;          /* if it is given up, it is looked at again */
+	_Atomic uint32_t wait;        /* 2^wait ticks until then; 0: never */
+	_Atomic uint32_t looking;     /* somebody is */
+	_Atomic uint64_t looked_at;   /* the TSC when somebody last was, or gave it up */
+	_Atomic uint32_t generation;  /* moves with every change of the source */
 	_Atomic uint64_t edge_ns; /* hypervisor ns since when all have STABLE, or PVC_EDGE_NONE */
 	/*
 	 * Entries that are not this machine's: no CPU here is a vCPU there, and their

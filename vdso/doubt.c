@@ -31,9 +31,13 @@
  */
 #define MOST_BROKEN 1024
 
-/* Each costs some us, and a call of the kernel. */
+/*
+ * Each costs some us, and a call of the kernel; but who writes may not be run for a while:
+ * it must be so for 2^28 ticks of the TSC, 70 to 270 ms.
+ */
 #define MOST_STUCK 1024
 #define FEW_ANCHORS_STUCK 1
+#define LONG_STUCK 28
 
 /* log2 of TSC ticks: 4 to 16 ms; 10 to 35 s; and in service for 1 to 5 min what comes is new. */
 #define WAIT_FIRST 24
@@ -61,8 +65,13 @@ void pvc_source_went_back(struct pvc_core *b)
 
 void pvc_doubt_busy(struct pvc_core *b)
 {
+	uint64_t tsc = pvc_rdtsc_ordered((enum pvc_order)b->order);
+	bool often = repeats(b, &b->stuck, MOST_STUCK, FEW_ANCHORS_STUCK);
+
 	pvc_count(&b->count_of.busy);
-	if (repeats(b, &b->stuck, MOST_STUCK, FEW_ANCHORS_STUCK))
+	if (atomic_load(&b->stuck.times) == 1)
+		atomic_store(&b->stuck_since, tsc);
+	if (often && (tsc - atomic_load(&b->stuck_since)) >> LONG_STUCK)
 		pvc_source_stop(b, PVC_WHY_BUSY);
 }
 

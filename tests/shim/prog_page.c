@@ -12,8 +12,9 @@
 #define PAGE 4096ul
 #define SLOT 64ul
 #define MANY 20000
-#define ENOUGH 1500  /* until it is given up */
+#define STUCK_MS 400 /* until it is given up */
 #define WHILE_MS 500 /* until it is taken back and that is told */
+#define MS 1000000ll
 
 static _Atomic int64_t seen[STEADY];
 
@@ -76,9 +77,9 @@ int main(void)
 	read_on_steadily(MANY, 0);
 	move_versions(page);
 	begun = kernel_ns(CLOCK_MONOTONIC);
-	read_on_steadily(ENOUGH, 0);
+	read_on_steadily(MANY, STUCK_MS * MS);
 	move_versions(page);
 	/* The longer it was of no use, the later somebody looks again. */
-	read_on_steadily(MANY, WHILE_MS * 1000000ll + 8 * (kernel_ns(CLOCK_MONOTONIC) - begun));
+	read_on_steadily(MANY, WHILE_MS * MS + 3 * (kernel_ns(CLOCK_MONOTONIC) - begun));
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #define SEC 1000000000ll
 #define MS 1000000ll
-#define STUCK_CALLS 1200
+#define STUCK_CALLS 10000000
 #define WAIT_FIRST 24
 #define WAIT_LONGEST 35
 

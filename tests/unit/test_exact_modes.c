@@ -255,7 +255,11 @@ static void told_of_the_fork(void **state)
 		pvc_clocks_forked(&core);
 		for (n = 0; n < PVC_IDS; n++)
 			assert_int_equal(atomic_load(&core.current[n]), current[n]);
+		pvc_clocks_moving(&core);
 		enter(-HOUR, HOUR);
+		/* By fork, or by a call of the process's own. */
+		if (how % 2)
+			pvc_clocks_moved(&core, true);
 		pvc_clocks_forked(&core);
 		for (n = 0; n < SIMV_IDS; n++) {
 			assert_int_equal(pvc_latch_slot(atomic_load(&core.current[simv_ids[n]])),

@@ -367,6 +367,7 @@ static void edges_under_threads(void **state)
 		edge_under_threads(i & 1);
 		assert_int_equal(atomic_load(&backwards), 0);
 		assert_int_equal(atomic_load(&failed), 0);
+		assert_int_equal(atomic_load(&core.reason), PVC_WHY_UNSTABLE);
 		assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
 		assert_int_equal(atomic_load(&core.count_of.unstable_edges), 1);
 		assert_int_equal(atomic_load(&core.count_of.restarts), 0);

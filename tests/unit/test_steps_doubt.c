@@ -128,24 +128,30 @@ static void replaced_meanwhile(void **state)
 		step_sweep(60, found_good_once, look, take_out, out_of_service);
 }
 
-/* At each place before it is known that it is time, the mode is moved on. */
+/* At each of the first places: before it is known that it is time to look, or to stop. */
+static void at_first(unsigned long places, void (*prepare)(void), void (*call)(void),
+                     void (*act)(void), void (*check)(void))
+{
+	step_act = act;
+	for (step_place = 2; step_place < places; step_place++) {
+		prepare();
+		step_by_step(call, step_at_place);
+		check();
+	}
+}
+
 static void replaced_at_first(void **state)
 {
-	unsigned long n, place;
 	(void)state;
+	if (possible())
+		at_first(80, found_good_once, look, take_out, out_of_service);
+}
 
-	if (!possible())
-		return;
-	found_good_once();
-	n = step_by_step(look, step_on);
-	step_act = take_out;
-	for (place = 2; place < n && place < 80; place++) {
-		step_place = place;
-		found_good_once();
-		step_by_step(look, step_at_place);
-		out_of_service();
-		assert_int_equal(atomic_load(&core.looking), 0);
-	}
+static void stopped_at_first(void **state)
+{
+	(void)state;
+	if (possible())
+		at_first(30, in_service, stop, stop, stopped_once);
 }
 
 static void calm(void)
@@ -168,7 +174,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_again),         cmocka_unit_test(given_up_by_two),
 		cmocka_unit_test(given_up_at_once),  cmocka_unit_test(replaced_meanwhile),
-		cmocka_unit_test(replaced_at_first), cmocka_unit_test(late_to_be_fast),
+		cmocka_unit_test(replaced_at_first), cmocka_unit_test(stopped_at_first),
+		cmocka_unit_test(late_to_be_fast),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
