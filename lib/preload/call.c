@@ -49,6 +49,9 @@ long pvc_call_gettimeofday(struct timeval *tv, void *tz)
 
 long pvc_call_time(time_t *t)
 {
+	/* The vDSO's is counted on its way. */
+	if (!core.kernel.time)
+		pvc_shim_count(PVC_CALL_TIME);
 	return pvc_libc_time(pvc_time(&core, t));
 }
 

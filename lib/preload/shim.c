@@ -58,7 +58,7 @@ static BESIDE_OPTIONS long (*kernel_time)(int64_t *t) = NULL;
 static long time_counted(int64_t *t)
 {
 	pvc_report_call(PVC_CALL_TIME);
-	return kernel_time ? kernel_time(t) : pvc_syscall2(PVC_NR_time, (long)t, 0);
+	return kernel_time(t);
 }
 
 __attribute__((constructor)) static void shim_start(void)
@@ -69,7 +69,7 @@ __attribute__((constructor)) static void shim_start(void)
 	pvc_options_environment(&options, pvc_report_complain);
 	core.counted = pvc_report_begin(&options);
 	pvc_attach(&core, &options);
-	if (core.counted) {
+	if (core.counted && core.kernel.time) {
 		kernel_time = core.kernel.time;
 		core.kernel.time = time_counted;
 	}
@@ -157,6 +157,10 @@ PVC_EXPORT int pvc_shim_gettimeofday(struct timeval *tv, void *tz)
 
 PVC_EXPORT time_t pvc_shim_time(time_t *t)
 {
+	/* The vDSO's has no errors. */
+	if (pvc_likely(core.kernel.time != NULL))
+		return core.kernel.time((int64_t *)t);
+	pvc_shim_count(PVC_CALL_TIME);
 	return pvc_libc_time(pvc_time(&core, t));
 }
 
