@@ -13,17 +13,36 @@ static void set(_Atomic uint64_t *word, uint64_t value)
 		atomic_store(word, value);
 }
 
-/* A page in place of another: all of its entries go on from what that one had come to. */
-static void carry_on(struct pvc_core *b, const struct pvc_reading *r)
+/* How far the furthest of the page's entries is; ns is where entry 0 is. */
+static uint64_t furthest(struct pvc_core *b, uint64_t ns)
 {
-	uint64_t ns = pvc_reading_ns(r), last = atomic_load(&b->last), bias = 0;
+	struct pvc_reading r;
 	unsigned i;
 
+	for (i = 1; i < b->count; i++)
+		if (pvc_read_entry(b, i, &r) != PVC_BUSY && pvc_reading_plausible(&r) &&
+		    pvc_reading_ns(&r) > ns)
+			ns = pvc_reading_ns(&r);
+	return ns;
+}
+
+/*
+ * A page in place of another: all of its entries go on from what that one had come to.
+ * Per CPU by what the furthest lacks: with what entry 0 lacks, one that has not started
+ * lower would run ahead by as much. Who is still behind then is bridged when it is read.
+ */
+static void carry_on(struct pvc_core *b, enum pvc_mode mode, const struct pvc_reading *r)
+{
+	uint64_t ns = pvc_reading_ns(r), last = atomic_load(&b->last), bias = 0, most = ns;
+	unsigned i;
+
+	if (mode == PVC_MODE_PERCPU && ns + PVC_NS_SKEW < last)
+		most = furthest(b, ns);
 	/* Told by nonsense: nothing goes on from there, nor could it. */
 	if (pvc_ns_absurd(last))
 		atomic_store(&b->last, 0);
 	else if (ns + PVC_NS_SKEW < last)
-		bias = last - ns;
+		bias = most + PVC_NS_SKEW < last ? last - most : 0;
 	/* However far above: it has been proved. */
 	else if (last)
 		pvc_raise(&b->last, ns);
@@ -56,7 +75,7 @@ static void forget_page(struct pvc_core *b)
 static bool put_in_service(struct pvc_core *b, enum pvc_mode mode, const struct pvc_reading *r,
                            uint64_t before)
 {
-	carry_on(b, r);
+	carry_on(b, mode, r);
 	if (mode == PVC_MODE_STABLE)
 		mode = pvc_mode_of_stable(r);
 	atomic_store(&b->rate, pvc_reading_rate(r));

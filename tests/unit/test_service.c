@@ -50,6 +50,39 @@ static void take_out(void)
 	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PAUSED);
 }
 
+/*
+ * Entry 0 has started 1000 s lower, the others have not: time does not go on 1000 s ahead
+ * by them, in place of another page or after nobody looked for a while.
+ */
+static void entries_apart(void **state)
+{
+	unsigned list[PVCLOCK_PAGE_SLOTS], n, i;
+	struct sim_entry behind;
+	uint64_t ns;
+	(void)state;
+
+	if (!possible())
+		return;
+	attach(PVC_MODE_PERCPU);
+	ns = hyper();
+	take_out();
+	behind = sim_moved(&entry, -1000 * SEC);
+	sim_put(&page, 0, &behind);
+	n = sim_cpus(list);
+	if (list[n - 1] < PVCLOCK_PAGE_SLOTS - 2) {
+		/* None that speak for a CPU. */
+		sim_begin(&page.slot[PVCLOCK_PAGE_SLOTS - 1]);
+		page.slot[PVCLOCK_PAGE_SLOTS - 2].info.tsc_to_system_mul = 0;
+	}
+	pvc_source_start(&core, PVC_MODE_PERCPU, PVC_WHY_UNSTABLE);
+	for (i = 0; i < 2 * n; i++) {
+		assert_true(sim_pin(list[n - 1 - i % n]));
+		assert_in_range(hyper(), ns, truth() + PVC_NS_SKEW);
+		ns = hyper();
+	}
+	sim_unpin();
+}
+
 /* Each thread has its own last; the next page starts above all of them all the same. */
 static void threads_with_their_own(void **state)
 {
@@ -317,6 +350,7 @@ static void stable_writes_little(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entries_apart),
 		cmocka_unit_test(stable_writes_little),
 		cmocka_unit_test(threads_with_their_own),
 		cmocka_unit_test(threads_and_no_reading),
