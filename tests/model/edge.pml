@@ -12,7 +12,7 @@
  *     leave      pvc_now_end (vdso/now.c) with PVC_NOW_LEFT, then the seed of last: what
  *                time has come to for readers of the stable parameters; then the mode
  *     percpu     pvc_percpu_now, clamp_to (vdso/percpu.c)
- * The way back, pvc_edge_regain, is not here: it is kept shut for 10 ms.
+ * The way back is in regain.pml.
  *
  * The stable parameters are ns = TSC, and both TSCs are the time until vCPU 1's is
  * moved by MOVED. Its own entry makes up for that, but for BEHIND: an entry that is not
