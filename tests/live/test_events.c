@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Continuity: each kind of event, once, with what it says; on a page that the test writes. */
+#include <sched.h>
+
 #include "page.h"
 
 #define KEPT 32
@@ -9,8 +11,25 @@ static struct entry entry;
 static int handle;
 static uint64_t after;
 
+static cpu_set_t anywhere;
+
+/*
+ * On one CPU: by an entry that was never read, time goes on from what was told last, on
+ * another CPU, however long ago that was.
+ */
+static void stay(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	assert_int_equal(sched_getaffinity(0, sizeof(anywhere), &anywhere), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(here), &here), 0);
+}
+
 static int begin(void **state)
 {
+	stay();
 	page = new_page(4, 64);
 	entry = entry_at(tsc_now());
 	put_all(&page, &entry);
@@ -26,7 +45,7 @@ static int end(void **state)
 	(void)state;
 	assert_int_equal(pvclock_close(handle), 0);
 	free_page(&page);
-	return 0;
+	return sched_setaffinity(0, sizeof(anywhere), &anywhere);
 }
 
 static uint32_t mode_stable = PVCLOCK_MODE_STABLE, mode_percpu = PVCLOCK_MODE_PERCPU;

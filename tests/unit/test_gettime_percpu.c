@@ -349,7 +349,8 @@ static void edge_under_threads(bool values_too)
 		sim_put(&page, cpu[0], &entry);
 	}
 	clear_stable(cpu[n - 1], -5000);
-	for (i = 0; i < 2000 && !atomic_load(&core.count_of.unstable_edges); i++)
+	/* Those on that CPU find out, whenever they are run. */
+	while (!atomic_load(&core.count_of.unstable_edges) && !atomic_load(&core.count_of.given_up))
 		sched_yield();
 	atomic_store(&running, 0);
 	for (i = 0; i < THREADS; i++)
