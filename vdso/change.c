@@ -169,9 +169,18 @@ static void rate_follows(struct pvc_core *b)
 	}
 }
 
+static bool is_stable_mode(struct pvc_core *b)
+{
+	uint32_t mode = atomic_load(&b->mode);
+
+	return mode == PVC_MODE_STABLE || mode == PVC_MODE_STABLE_NS;
+}
+
 /*
  * From now on hypervisor ns are computed from *r. Never below what
  * per-CPU readers have come to: last is read after the mode was set to stable, see regain.
+ * Who comes here with a mode from before it was left may find what ended it replaced, by
+ * one who enters it again and has not set the mode; so it is looked at after the latch.
  */
 static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 {
@@ -182,7 +191,7 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 	uint32_t entry;
 	bool changed;
 
-	if (!pvc_now_end(b, PVC_NOW_ENDED, &old, &current, &next.floor))
+	if (!pvc_now_end(b, PVC_NOW_ENDED, &old, &current, &next.floor) || !is_stable_mode(b))
 		return false;
 	changed = pvc_latch_slot(current) && !pvc_same_values(&old.r, r);
 	if (changed && !end_clocks_of(b, &old.r, r))

@@ -9,7 +9,8 @@
  *     regain     pvc_edge_regain, enter_stable (vdso/edge.c): parameters that have ended,
  *                then the mode
  *     stable     stable_try
- *     look       pvc_change_look, take_values (vdso/change.c): last, then parameters
+ *     look       pvc_change_look, take_values (vdso/change.c): the mode, last, then
+ *                parameters
  *     leave      pvc_edge_leave (vdso/edge.c): parameters end, last, then the mode
  * edge.pml has the leaving, where TSCs differ. Here they do not: the stable parameters are
  * ns = TSC, and TIME stands still. An entry that is not stable is off by OFF. The 10 ms
@@ -202,6 +203,10 @@ look:
 		:: else
 		fi;
 		/* take_values */
+		if
+		:: !IS_STABLE(mode) -> goto again
+		:: else
+		fi;
 		atomic { above = (last > now_reach -> last : now_reach) };
 		if
 		:: version[on] != was_version -> goto again

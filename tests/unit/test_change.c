@@ -31,6 +31,38 @@ static void end_those_in_service(void)
 	assert_false(pvc_now_end(&core, PVC_NOW_ENDED, &old, &current, &reach));
 }
 
+/*
+ * Whoever enters mode stable has put parameters that have ended, and not yet set the mode:
+ * a reader with the mode of before it was left puts none in service, for per-CPU readers
+ * may be told more meanwhile.
+ */
+static void not_stable_yet(void **state)
+{
+	static const enum pvc_mode not [] = {PVC_MODE_PERCPU, PVC_MODE_KERNEL, PVC_MODE_DOUBTED};
+	static const enum pvc_mode is[] = {PVC_MODE_STABLE, PVC_MODE_STABLE_NS};
+	struct pvc_now now;
+	unsigned i, n;
+	(void)state;
+
+	if (!begin(PVC_MODE_STABLE))
+		return;
+	for (i = 0; i < 2; i++) {
+		hyper();
+		end_those_in_service();
+		for (n = 0; n < 3; n++) {
+			atomic_store(&core.mode, not [n]);
+			assert_true(pvc_change_look(&core, cpu));
+			pvc_now_load(&core, pvc_latch_begin(&core.now_current), &now);
+			assert_int_equal(now.ended, PVC_NOW_ENDED);
+		}
+		atomic_store(&core.mode, is[i]);
+		assert_true(pvc_change_look(&core, cpu));
+		pvc_now_load(&core, pvc_latch_begin(&core.now_current), &now);
+		assert_int_equal(now.ended, PVC_NOW_LIVE);
+	}
+	sim_unpin();
+}
+
 /* An input that goes back again and again is given up where there is another one. */
 static void back_again_and_again(void **state)
 {
@@ -188,9 +220,10 @@ static void left_before_it_was_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(back_again_and_again), cmocka_unit_test(bridged_by_another),
-		cmocka_unit_test(gone_back_here),       cmocka_unit_test(gone_back_elsewhere),
-		cmocka_unit_test(half_the_rate),        cmocka_unit_test(left_before_it_was_read),
+		cmocka_unit_test(not_stable_yet),          cmocka_unit_test(back_again_and_again),
+		cmocka_unit_test(bridged_by_another),      cmocka_unit_test(gone_back_here),
+		cmocka_unit_test(gone_back_elsewhere),     cmocka_unit_test(half_the_rate),
+		cmocka_unit_test(left_before_it_was_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
