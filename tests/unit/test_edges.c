@@ -38,12 +38,6 @@ static void start(enum pvc_mode mode)
 	readers_start();
 }
 
-static void wait_for(enum pvc_mode mode)
-{
-	while (atomic_load(&core.mode) != mode)
-		answers(10);
-}
-
 static uint64_t truth(void)
 {
 	struct sim_entry e = sim_moved(&entry, 0);
@@ -56,6 +50,12 @@ static void sleep_ns(long ns)
 	struct timespec ts = {0, ns};
 
 	nanosleep(&ts, NULL);
+}
+
+static void wait_for(enum pvc_mode mode)
+{
+	while (atomic_load(&core.mode) != mode)
+		sleep_ns(MS);
 }
 
 /* Left by one entry, then by all; entered by all. The entries come back a little off. */
