@@ -63,6 +63,27 @@ static void not_stable_yet(void **state)
 	sim_unpin();
 }
 
+/* Parameters are still in service: mode stable is not entered beside whoever goes by them. */
+static void not_ended_yet(void **state)
+{
+	struct pvc_reading r;
+	(void)state;
+
+	if (!begin(PVC_MODE_STABLE))
+		return;
+	hyper();
+	core.may_stable = 1;
+	atomic_store(&core.edge_ns, 0);
+	atomic_store(&core.mode, PVC_MODE_PERCPU);
+	assert_int_equal(pvc_read_entry(&core, cpu, &r), PVC_OK);
+	assert_true(pvc_edge_regain(&core, &r));
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
+	end_those_in_service();
+	assert_true(pvc_edge_regain(&core, &r));
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_STABLE);
+	sim_unpin();
+}
+
 /* An input that goes back again and again is given up where there is another one. */
 static void back_again_and_again(void **state)
 {
@@ -220,10 +241,10 @@ static void left_before_it_was_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_stable_yet),          cmocka_unit_test(back_again_and_again),
-		cmocka_unit_test(bridged_by_another),      cmocka_unit_test(gone_back_here),
-		cmocka_unit_test(gone_back_elsewhere),     cmocka_unit_test(half_the_rate),
-		cmocka_unit_test(left_before_it_was_read),
+		cmocka_unit_test(not_stable_yet),       cmocka_unit_test(not_ended_yet),
+		cmocka_unit_test(back_again_and_again), cmocka_unit_test(bridged_by_another),
+		cmocka_unit_test(gone_back_here),       cmocka_unit_test(gone_back_elsewhere),
+		cmocka_unit_test(half_the_rate),        cmocka_unit_test(left_before_it_was_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
