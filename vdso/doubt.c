@@ -71,7 +71,8 @@ void pvc_doubt_busy(struct pvc_core *b)
 	pvc_count(&b->count_of.busy);
 	if (atomic_load(&b->stuck.times) == 1)
 		atomic_store(&b->stuck_since, tsc);
-	if (often && (tsc - atomic_load(&b->stuck_since)) >> LONG_STUCK)
+	/* Signed: somebody on another CPU may have begun anew since our TSC was read. */
+	if (often && (int64_t)(tsc - atomic_load(&b->stuck_since)) >> LONG_STUCK > 0)
 		pvc_source_stop(b, PVC_WHY_BUSY);
 }
 

@@ -137,6 +137,21 @@ static void stuck_for_long(void **state)
 	}
 }
 
+/* Busy often enough; how long it is, is known by a TSC that another CPU's may be ahead of. */
+static void stuck_since_later(void **state)
+{
+	(void)state;
+	begin(PVC_MODE_STABLE);
+	atomic_store(&core.stuck.anchors, atomic_load(&core.count_of.anchors));
+	atomic_store(&core.stuck.times, 5000);
+	atomic_store(&core.stuck_since, sim_tsc() + (1ull << 40));
+	pvc_doubt_busy(&core);
+	assert_int_equal(mode_is(), PVC_MODE_STABLE);
+	atomic_store(&core.stuck_since, sim_tsc() - (1ull << 30));
+	pvc_doubt_busy(&core);
+	assert_int_equal(mode_is(), PVC_MODE_KERNEL);
+}
+
 /* A page that is no better each time is looked at less and less. */
 static void wait_doubles(void **state)
 {
@@ -471,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stuck_for_long),
+		cmocka_unit_test(stuck_since_later),
 		cmocka_unit_test(wait_doubles),
 		cmocka_unit_test(wait_doubles_again),
 		cmocka_unit_test(doubted),
