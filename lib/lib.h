@@ -74,7 +74,7 @@ struct pvc_node_records {
 /* Of a block that has no readers now. */
 PVC_INTERNAL void pvc_node_records(struct pvc_core *b, struct pvc_node_records *n, bool foreign);
 PVC_INTERNAL void pvc_node_records_free(struct pvc_node_records *n);
-/* -1: not known */
+/* Of a CPU that can have an entry; -1: not known. Not async-signal-safe. */
 PVC_INTERNAL int pvc_node_of_cpu(unsigned cpu);
 
 /* The core's timespec is libc's, by another name. */

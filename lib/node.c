@@ -7,7 +7,24 @@
 
 #include <errno.h>
 #include <numa.h>
+#include <pthread.h>
 #include <sys/mman.h>
+
+/*
+ * libnuma keeps what it first read of a node, without a lock: two threads at once write
+ * the same memory. So it is asked here by one thread, once; asked again it would say the
+ * same. Not a mutex: a child forked while another thread asks begins anew.
+ */
+static pthread_once_t asked = PTHREAD_ONCE_INIT;
+static int node_of_cpu[PVCLOCK_PAGE_SLOTS];
+
+static void ask(void)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < PVCLOCK_PAGE_SLOTS; cpu++)
+		node_of_cpu[cpu] = numa_node_of_cpu(cpu);
+}
 
 void *pvc_node_alloc(size_t size)
 {
@@ -41,8 +58,10 @@ int pvc_node_of_cpu(unsigned cpu)
 {
 	int saved = errno, node = -1;
 
-	if (numa_available() >= 0)
-		node = numa_node_of_cpu((int)cpu);
+	if (numa_available() >= 0) {
+		pthread_once(&asked, ask);
+		node = node_of_cpu[cpu];
+	}
 	errno = saved;
 	return node;
 }
@@ -50,7 +69,7 @@ int pvc_node_of_cpu(unsigned cpu)
 /* The node as an index; PVC_NODES: not known, as of a CPU that is not there. */
 static unsigned slot_of(unsigned cpu)
 {
-	int node = numa_node_of_cpu((int)cpu);
+	int node = pvc_node_of_cpu(cpu);
 
 	if (node < 0)
 		return PVC_NODES;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Records on their CPUs' nodes, on machines of a libnuma that the test makes up. */
 #include <numa.h>
+#include <pthread.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "sim.h"
 
@@ -10,6 +12,7 @@ static int node_of[PVCLOCK_PAGE_SLOTS];
 static bool no_memory;
 static int allocated, locals;
 static size_t size_on[64];
+static atomic_int inside, at_once;
 
 int numa_available(void)
 {
@@ -24,6 +27,10 @@ int numa_num_configured_nodes(void)
 
 int numa_node_of_cpu(int cpu)
 {
+	if (atomic_fetch_add(&inside, 1))
+		atomic_fetch_add(&at_once, 1);
+	nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
+	atomic_fetch_sub(&inside, 1);
 	errno = EINVAL;
 	return cpu < PVCLOCK_PAGE_SLOTS ? node_of[cpu] : -1;
 }
@@ -67,6 +74,7 @@ static void machine(int is_available, int is_nodes)
 	available = is_available;
 	nodes = is_nodes;
 	no_memory = false;
+	asked = (pthread_once_t)PTHREAD_ONCE_INIT;
 	allocated = locals = 0;
 	memset(size_on, 0, sizeof(size_on));
 	for (cpu = 0; cpu < PVCLOCK_PAGE_SLOTS; cpu++)
@@ -188,12 +196,38 @@ static void blocks(void **state)
 	assert_int_equal(errno, 77);
 }
 
+static void *ask_node(void *cpu)
+{
+	return pvc_node_of_cpu(*(unsigned *)cpu) == 5 ? cpu : NULL;
+}
+
+/* libnuma is not made for threads that ask it at once. */
+static void by_one_thread(void **state)
+{
+	static unsigned cpu = 63;
+	pthread_t thread[8];
+	void *answer;
+	unsigned i;
+	(void)state;
+
+	machine(0, 6);
+	node_of[cpu] = 5;
+	for (i = 0; i < 8; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, ask_node, &cpu), 0);
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(pthread_join(thread[i], &answer), 0);
+		assert_ptr_equal(answer, &cpu);
+	}
+	assert_int_equal(atomic_load(&at_once), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_to_spread),
 		cmocka_unit_test(spread_over_nodes),
 		cmocka_unit_test(no_memory_left),
+		cmocka_unit_test(by_one_thread),
 		cmocka_unit_test(blocks),
 	};
 
