@@ -290,7 +290,7 @@ bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 	pvc_now_load(b, current, &now);
 	if (!pvc_latch_valid(&b->now_current, current))
 		return true;
-	if (now.ended == PVC_NOW_LEFT) {
+	if (now.ended > PVC_NOW_ENDED) {
 		/* Whoever began to leave may not have come to the end of it. */
 		pvc_edge_leave(b, &r);
 		return true;

@@ -178,7 +178,7 @@ struct pvc_now_slot {
 	_Atomic uint64_t tsc_timestamp, system_time, mul_shift;
 	_Atomic uint64_t floor; /* ns: what the parameters before these reached */
 	_Atomic uint64_t bias;  /* ns: added, to bridge restarts */
-	_Atomic uint64_t ended; /* PVC_NOW_*, in now.h */
+	_Atomic uint64_t ended; /* how: now.h */
 };
 
 /* Either in shared memory: every word atomic. */

@@ -30,7 +30,7 @@ void pvc_edge_leave(struct pvc_core *b, const struct pvc_reading *r)
 	}
 	if (mode != PVC_MODE_STABLE && mode != PVC_MODE_STABLE_NS)
 		return;
-	if (!pvc_now_end(b, PVC_NOW_LEFT, &old, &current, &reach))
+	if (!pvc_now_end(b, pvc_now_left(before), &old, &current, &reach))
 		return;
 	pvc_raise(&b->last, reach);
 	atomic_store(&b->edge_ns, PVC_EDGE_NONE);

@@ -80,9 +80,12 @@ static bool is_of_next(uint64_t used, uint64_t current)
  * any thread that finds the first one done. Returns false if it must be tried
  * again; *reach is what time has come to.
  *
- * how: PVC_NOW_ENDED by who has others to follow, PVC_NOW_LEFT by who leaves mode
+ * how: PVC_NOW_ENDED by who has others to follow, pvc_now_left() by who leaves mode
  * stable. The second also ends what has ended already, so that what follows
- * after it cannot be published any more: its readers would pass the reach.
+ * after it cannot be published any more: its readers would pass the reach. That is also
+ * so where mode stable was left before and has come again: who began to enter it then
+ * may still put others in place of what it was left by then, and this mode is not left
+ * by that.
  */
 bool pvc_now_end(struct pvc_core *b, uint64_t how, struct pvc_now *old, uint64_t *current,
                  uint64_t *reach)

@@ -12,14 +12,20 @@
 enum {
 	PVC_NOW_LIVE = 0,
 	PVC_NOW_ENDED, /* others follow */
-	PVC_NOW_LEFT,  /* none do: mode stable is being left */
+	PVC_NOW_LEFT,  /* none do: mode stable is being left. And its era is joined to this */
 };
+
+/* More than the same of any mode before that one. */
+pvc_inline uint64_t pvc_now_left(uint64_t mode_and_era)
+{
+	return pvc_era_of(mode_and_era) | PVC_NOW_LEFT;
+}
 
 struct pvc_now {
 	struct pvc_reading r; /* tsc_timestamp, system_time, mul, shift */
 	uint64_t floor;       /* ns: what the parameters before these had reached */
 	uint64_t bias;        /* ns: added, to bridge restarts */
-	uint64_t ended;       /* PVC_NOW_* */
+	uint64_t ended;       /* PVC_NOW_LIVE, PVC_NOW_ENDED, pvc_now_left() */
 };
 
 /* The caller checks that current is still valid. */
@@ -119,7 +125,7 @@ PVC_INTERNAL void pvc_change_disruption(struct pvc_core *b);
 
 /* Publishes parameters in place of what current names; false if it moved on. */
 PVC_INTERNAL bool pvc_now_put(struct pvc_core *b, uint64_t current, const struct pvc_now *now);
-/* Ends those in service; how is PVC_NOW_ENDED or PVC_NOW_LEFT. */
+/* Ends those in service; how is PVC_NOW_ENDED or pvc_now_left(). */
 PVC_INTERNAL bool pvc_now_end(struct pvc_core *b, uint64_t how, struct pvc_now *old,
                               uint64_t *current, uint64_t *reach);
 

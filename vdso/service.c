@@ -174,13 +174,13 @@ static bool reach_of_given_up(struct pvc_core *b, uint64_t *reach)
 /* How far time has come by the page that was in that mode: what follows starts no lower. */
 static void keep_reach(struct pvc_core *b, enum pvc_mode was)
 {
-	uint64_t current, reach;
+	uint64_t current, reach, left = pvc_now_left(atomic_load(&b->mode_and_era));
 	struct pvc_now old;
 	unsigned i;
 
 	for (i = 0; i < LATCH_TRIES; i++)
 		if (was == PVC_MODE_KERNEL ? reach_of_given_up(b, &reach)
-		                           : pvc_now_end(b, PVC_NOW_LEFT, &old, &current, &reach)) {
+		                           : pvc_now_end(b, left, &old, &current, &reach)) {
 			if (!pvc_ns_absurd(reach))
 				pvc_raise(&b->last, reach);
 			break;

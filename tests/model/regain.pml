@@ -42,7 +42,7 @@ byte mode = 1;         /* 2 * era, + 1: stable */
 /* The latch: how often it has moved, and what it names. */
 #define LIVE 0
 #define ENDED 1
-#define LEFT 2
+#define LEFT_OF(mode) (2 + ((mode) >> 1))
 byte latch;
 byte ended = LIVE;
 short least;           /* pvc_now.floor */
@@ -198,7 +198,7 @@ look:
 		};
 		atomic { was_latch = latch; was_ended = ended };
 		if
-		:: was_ended == LEFT -> goto leave
+		:: was_ended > ENDED -> goto leave
 		:: was_ended == LIVE -> goto known
 		:: else
 		fi;
@@ -232,14 +232,15 @@ leave:
 		};
 		atomic { was_latch = latch; was_ended = ended; above = least };
 		if
-		:: was_ended != LEFT ->
+		:: was_ended < LEFT_OF(was_mode) ->
 			atomic {
 				if
-				:: latch == was_latch -> latch++; ended = LEFT
+				:: latch == was_latch -> latch++; ended = LEFT_OF(was_mode)
 				:: else
 				fi
 			};
 			goto again
+		:: was_ended > LEFT_OF(was_mode) -> goto again
 		:: else
 		fi;
 		/* How far its readers came: they found the latch as it was before it was left. */

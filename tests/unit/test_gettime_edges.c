@@ -179,6 +179,32 @@ static void left_and_moved(void **state)
 	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
 }
 
+/*
+ * A mode that was stable before it, and somebody who left that one and comes late to it,
+ * are not what this one is left by: who began to enter it then, and comes as late, must
+ * not put parameters in service from which this one's readers would go on.
+ */
+static void left_in_another_era(void **state)
+{
+	struct pvc_now now;
+	uint64_t current;
+
+	(void)state;
+	if (!sim_has_rdtscp("mode percpu"))
+		return;
+	attach(PVC_MODE_STABLE);
+	hyper();
+	put_by_hand(PVC_NOW_LEFT);
+	current = pvc_latch_begin(&core.now_current);
+	pvc_now_load(&core, current, &now);
+	hyper();
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
+	now.ended = PVC_NOW_ENDED;
+	assert_false(pvc_now_put(&core, current, &now));
+	pvc_now_load(&core, pvc_latch_begin(&core.now_current), &now);
+	assert_int_equal(now.ended, pvc_now_left(atomic_load(&core.mode_and_era)));
+}
+
 static void nonsense_appears(void **state)
 {
 	struct sim_entry zero = {0};
@@ -369,13 +395,13 @@ static void small_restart_percpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(version_alone_moves),  cmocka_unit_test(values_change),
-		cmocka_unit_test(change_is_not_set),    cmocka_unit_test(ended_and_the_same),
-		cmocka_unit_test(left_and_moved),       cmocka_unit_test(nonsense_appears),
-		cmocka_unit_test(stuck_pages),          cmocka_unit_test(realtime_by_turns),
-		cmocka_unit_test(wrong_rate),           cmocka_unit_test(restart_stable),
-		cmocka_unit_test(restart_stable_ns),    cmocka_unit_test(restart_percpu),
-		cmocka_unit_test(small_restart_percpu),
+		cmocka_unit_test(version_alone_moves), cmocka_unit_test(values_change),
+		cmocka_unit_test(change_is_not_set),   cmocka_unit_test(ended_and_the_same),
+		cmocka_unit_test(left_and_moved),      cmocka_unit_test(left_in_another_era),
+		cmocka_unit_test(nonsense_appears),    cmocka_unit_test(stuck_pages),
+		cmocka_unit_test(realtime_by_turns),   cmocka_unit_test(wrong_rate),
+		cmocka_unit_test(restart_stable),      cmocka_unit_test(restart_stable_ns),
+		cmocka_unit_test(restart_percpu),      cmocka_unit_test(small_restart_percpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
