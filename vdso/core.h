@@ -303,7 +303,7 @@ struct pvc_core {
 	_Atomic uint32_t proved;
 	_Atomic uint32_t misproved;
 	struct pvc_doubt back, stuck;
-	_Atomic uint64_t stuck_since; /* the TSC at the first of these */
+	_Atomic uint64_t stuck_since; /* the TSC at the first of these; 0: none yet */
 	_Atomic uint32_t broken;      /* intervals in a row that did not hold */
 	uint32_t may_return;          /* if it is given up, it is looked at again */
 	_Atomic uint32_t wait;        /* 2^wait ticks until then; 0: never */

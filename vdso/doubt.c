@@ -46,12 +46,16 @@
 /* CPUs' TSCs do not differ by so many: it has gone back. */
 #define TICKS_SKEW (1ll << 30)
 
-static bool repeats(struct pvc_core *b, struct pvc_doubt *d, unsigned most, unsigned few)
+/* Clocks were anchored meanwhile: what was counted is of another time. */
+static bool is_past(struct pvc_core *b, struct pvc_doubt *d, unsigned few)
 {
 	uint64_t anchors = atomic_load(&b->count_of.anchors);
 
-	if (anchors - atomic_exchange(&d->anchors, anchors) > few)
-		atomic_store(&d->times, 0);
+	return anchors - atomic_exchange(&d->anchors, anchors) > few;
+}
+
+static bool repeats(struct pvc_core *b, struct pvc_doubt *d, unsigned most)
+{
 	/* Of a foreign page nothing else tells the time; its entries may differ by hours. */
 	return atomic_fetch_add(&d->times, 1) + 1 >= most && !b->foreign;
 }
@@ -59,20 +63,26 @@ static bool repeats(struct pvc_core *b, struct pvc_doubt *d, unsigned most, unsi
 void pvc_source_went_back(struct pvc_core *b)
 {
 	pvc_count(&b->count_of.went_back);
-	if (repeats(b, &b->back, MOST_BACK, FEW_ANCHORS_BACK))
+	if (is_past(b, &b->back, FEW_ANCHORS_BACK))
+		atomic_store(&b->back.times, 0);
+	if (repeats(b, &b->back, MOST_BACK))
 		pvc_source_stop(b, PVC_WHY_BACK);
 }
 
 void pvc_doubt_busy(struct pvc_core *b)
 {
-	uint64_t tsc = pvc_rdtsc_ordered((enum pvc_order)b->order);
-	bool often = repeats(b, &b->stuck, MOST_STUCK, FEW_ANCHORS_STUCK);
+	uint64_t tsc = pvc_rdtsc_ordered((enum pvc_order)b->order), never = 0;
 
 	pvc_count(&b->count_of.busy);
-	if (atomic_load(&b->stuck.times) == 1)
+	/* Before it is counted, by whoever is the first to come here: others may go on from 1. */
+	atomic_compare_exchange_strong(&b->stuck_since, &never, tsc);
+	if (is_past(b, &b->stuck, FEW_ANCHORS_STUCK)) {
 		atomic_store(&b->stuck_since, tsc);
+		atomic_store(&b->stuck.times, 0);
+	}
 	/* Signed: somebody on another CPU may have begun anew since our TSC was read. */
-	if (often && (int64_t)(tsc - atomic_load(&b->stuck_since)) >> LONG_STUCK > 0)
+	if (repeats(b, &b->stuck, MOST_STUCK) &&
+	    (int64_t)(tsc - atomic_load(&b->stuck_since)) >> LONG_STUCK > 0)
 		pvc_source_stop(b, PVC_WHY_BUSY);
 }
 
@@ -120,6 +130,7 @@ static void take_back(struct pvc_core *b, enum pvc_mode mode, enum pvc_reason wh
 	/* What was counted is of before. */
 	atomic_store(&b->back.times, 0);
 	atomic_store(&b->broken, 0);
+	atomic_store(&b->stuck_since, 0);
 	atomic_store(&b->stuck.times, 0);
 	if (!pvc_source_return(b, mode, why, before))
 		return;

@@ -122,6 +122,7 @@ static void begin(struct pvc_core *b, const struct pvc_options *o)
 	atomic_store(&b->exact_refused, 0);
 	atomic_store(&b->back.times, 0);
 	atomic_store(&b->broken, 0);
+	atomic_store(&b->stuck_since, 0);
 	atomic_store(&b->stuck.times, 0);
 	atomic_store(&b->wait, 0);
 	b->entry = NULL;

@@ -152,6 +152,26 @@ static void stuck_since_later(void **state)
 	assert_int_equal(mode_is(), PVC_MODE_KERNEL);
 }
 
+/* Somebody has counted the first, and was not run since: the others do not take its place. */
+static void stuck_for_no_time(void **state)
+{
+	unsigned i;
+	(void)state;
+
+	begin(PVC_MODE_STABLE);
+	atomic_store(&core.stuck.anchors, atomic_load(&core.count_of.anchors));
+	atomic_store(&core.stuck.times, 1);
+	for (i = 0; i < 1100; i++)
+		pvc_doubt_busy(&core);
+	assert_int_equal(mode_is(), PVC_MODE_STABLE);
+	/* Clocks that are anchored begin it anew. */
+	atomic_store(&core.stuck_since, sim_tsc() - (1ull << 40));
+	atomic_fetch_add(&core.count_of.anchors, 2);
+	for (i = 0; i < 1100; i++)
+		pvc_doubt_busy(&core);
+	assert_int_equal(mode_is(), PVC_MODE_STABLE);
+}
+
 /* A page that is no better each time is looked at less and less. */
 static void wait_doubles(void **state)
 {
@@ -487,6 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stuck_for_long),
 		cmocka_unit_test(stuck_since_later),
+		cmocka_unit_test(stuck_for_no_time),
 		cmocka_unit_test(wait_doubles),
 		cmocka_unit_test(wait_doubles_again),
 		cmocka_unit_test(doubted),
