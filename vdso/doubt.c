@@ -71,18 +71,19 @@ void pvc_source_went_back(struct pvc_core *b)
 
 void pvc_doubt_busy(struct pvc_core *b)
 {
-	uint64_t tsc = pvc_rdtsc_ordered((enum pvc_order)b->order), never = 0;
+	uint64_t tsc = pvc_rdtsc_ordered((enum pvc_order)b->order), since = 0;
 
 	pvc_count(&b->count_of.busy);
 	/* Before it is counted, by whoever is the first to come here: others may go on from 1. */
-	atomic_compare_exchange_strong(&b->stuck_since, &never, tsc);
+	if (atomic_compare_exchange_strong(&b->stuck_since, &since, tsc))
+		since = tsc;
 	if (is_past(b, &b->stuck, FEW_ANCHORS_STUCK)) {
-		atomic_store(&b->stuck_since, tsc);
+		since = tsc;
+		atomic_store(&b->stuck_since, since);
 		atomic_store(&b->stuck.times, 0);
 	}
 	/* Signed: somebody on another CPU may have begun anew since our TSC was read. */
-	if (repeats(b, &b->stuck, MOST_STUCK) &&
-	    (int64_t)(tsc - atomic_load(&b->stuck_since)) >> LONG_STUCK > 0)
+	if (repeats(b, &b->stuck, MOST_STUCK) && (int64_t)(tsc - since) >> LONG_STUCK > 0)
 		pvc_source_stop(b, PVC_WHY_BUSY);
 }
 

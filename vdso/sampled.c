@@ -75,26 +75,38 @@ static enum pvc_update take_sample(struct pvc_core *b, struct pvc_anchor *a, uin
 	                                                                : PVC_UPDATE_KERNEL;
 }
 
+/* There is something to measure from, and of the input as it is now: no page came between. */
+static bool has_base(const struct pvc_line *line, uint64_t x)
+{
+	return line->base_x && !line->cut && PVC_X_IS_NS(line->base_x) == PVC_X_IS_NS(x) &&
+	       x >= line->base_x;
+}
+
 /*
  * Is the page's rate the kernel's? Watched over a millisecond on the clock that
  * the program asks for, so that no call is made that it does not make itself.
  */
 static bool watching(struct pvc_core *b, const struct pvc_line *line, uint64_t x)
 {
-	return !atomic_load_explicit(&b->proved, memory_order_relaxed) && line->base_x &&
-	       PVC_X_IS_NS(line->base_x) == PVC_X_IS_NS(x) && x >= line->base_x &&
+	return !atomic_load_explicit(&b->proved, memory_order_relaxed) && has_base(line, x) &&
 	       pvc_mulhi(x - line->base_x, pvc_rate_of(b, x)) < NS_PROOF;
 }
 
-static bool prove(struct pvc_core *b, const struct pvc_line *line, const struct pvc_sample *s)
+enum verdict {
+	PROVED,
+	NOT_YET,
+	MISPROVED,
+};
+
+static enum verdict prove(struct pvc_core *b, const struct pvc_line *line,
+                          const struct pvc_sample *s)
 {
 	uint64_t rate = pvc_rate_of(b, s->x2), expected, passed, off;
 
 	if (atomic_load_explicit(&b->proved, memory_order_relaxed))
-		return true;
-	if (!line->base_x || PVC_X_IS_NS(line->base_x) != PVC_X_IS_NS(s->x2) ||
-	    s->x2 < line->base_x)
-		return false;
+		return PROVED;
+	if (!has_base(line, s->x2))
+		return NOT_YET;
 	expected = pvc_mulhi(s->x2 - line->base_x, rate);
 	passed = s->ns > line->base_ns ? s->ns - line->base_ns : 0;
 	off = passed > expected ? passed - expected : expected - passed;
@@ -102,11 +114,22 @@ static bool prove(struct pvc_core *b, const struct pvc_line *line, const struct 
 	if (off <=
 	    (expected >> 9) + line->base_width + pvc_mulhi(s->x2 - s->x1, rate) + NS_DISAGREE) {
 		atomic_store(&b->proved, 1);
-		return true;
+		return PROVED;
 	}
-	if (atomic_fetch_add(&b->misproved, 1) + 1 >= PROOF_FAILURES)
+	return MISPROVED;
+}
+
+/* It is watched, or watched anew, from this sample on. */
+static void watch(struct pvc_core *b, struct pvc_anchor *a, const struct pvc_sample *s,
+                  enum verdict verdict)
+{
+	struct pvc_line next;
+
+	pvc_discipline_begin(s, pvc_rate_of(b, s->x2), &next);
+	/* Once for each base, however many threads have measured from it. */
+	if (pvc_line_put(b, a->id, a->current, &next) && verdict == MISPROVED &&
+	    atomic_fetch_add(&b->misproved, 1) + 1 >= PROOF_FAILURES)
 		pvc_source_stop(b, PVC_WHY_RATE);
-	return false;
 }
 
 /* What the line starts with is the answer, its x being that of the sample. */
@@ -167,6 +190,7 @@ enum pvc_update pvc_sampled_update(struct pvc_core *b, struct pvc_anchor *a)
 	struct pvc_rules rules;
 	enum pvc_update status;
 	enum pvc_agreement agreement;
+	enum verdict verdict;
 	bool was_exact;
 
 	if (pvc_exact_entered(b) || (!PVC_X_IS_NS(a->in.x) && pvc_exact_begin(b)))
@@ -183,9 +207,9 @@ enum pvc_update pvc_sampled_update(struct pvc_core *b, struct pvc_anchor *a)
 		return status;
 	if (was_exact)
 		pvc_exact_floor(b, a, s.ns);
-	if (!prove(b, &a->old, &s)) {
-		pvc_discipline_begin(&s, pvc_rate_of(b, s.x2), &next);
-		pvc_line_put(b, a->id, a->current, &next);
+	verdict = prove(b, &a->old, &s);
+	if (verdict != PROVED) {
+		watch(b, a, &s, verdict);
 		return PVC_UPDATE_KERNEL;
 	}
 	rules = rules_of(b, a->id, &s);

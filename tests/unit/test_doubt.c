@@ -450,6 +450,22 @@ static void not_taken_back(void **state)
 	assert_int_equal(mode_is(), PVC_MODE_PAUSED);
 }
 
+/* Its rate is not measured from what it said before it was given up. */
+static void ahead_when_back(void **state)
+{
+	(void)state;
+	if (modes_here() < 3)
+		return;
+	begin(PVC_MODE_PERCPU);
+	give_up();
+	entry = sim_moved(&entry, 100 * SEC);
+	sim_put_all(&page, &entry);
+	comes_back(PVC_MODE_PERCPU);
+	prove();
+	assert_int_equal(atomic_load(&core.misproved), 0);
+	assert_int_equal(atomic_load(&core.count_of.given_up), 1);
+}
+
 /* Taken out for another page while it was doubted. */
 static void replaced_while_doubted(void **state)
 {
@@ -519,6 +535,7 @@ int main(void)
 		cmocka_unit_test(unstable_by_then),
 		cmocka_unit_test(violated),
 		cmocka_unit_test(not_taken_back),
+		cmocka_unit_test(ahead_when_back),
 		cmocka_unit_test(replaced_while_doubted),
 		cmocka_unit_test(in_turn_under_threads),
 	};
