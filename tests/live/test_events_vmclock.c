@@ -157,6 +157,7 @@ static void *reader(void *arg)
 /* Many look at the same steps: each is an event, and none is lost or out of order. */
 static void many_lookers(void **state)
 {
+	struct pvclock_status s = {.size = sizeof(s)};
 	pthread_t thread[4];
 	uint64_t step, ns;
 	int i;
@@ -177,7 +178,12 @@ static void many_lookers(void **state)
 	for (i = 0; i < 4; i++)
 		assert_int_equal(pthread_join(thread[i], NULL), 0);
 	assert_int_equal(atomic_load(&wrong), 0);
-	assert_int_equal(generation_of(handle_of_all), 500);
+	assert_int_equal(pvclock_status_h(handle_of_all, &s), 0);
+	/* Once it was given up for us, who were not run in the middle of a write, it is more. */
+	if (s.given_up)
+		assert_true(generation_of(handle_of_all) >= 500);
+	else
+		assert_int_equal(generation_of(handle_of_all), 500);
 	assert_int_equal(pvclock_close(handle_of_all), 0);
 }
 
