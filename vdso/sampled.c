@@ -119,12 +119,13 @@ static enum verdict prove(struct pvc_core *b, const struct pvc_line *line,
 	return MISPROVED;
 }
 
-/* It is watched, or watched anew, from this sample on. */
+/* It is watched, or watched anew, from this sample on; what the line before told stays. */
 static void watch(struct pvc_core *b, struct pvc_anchor *a, const struct pvc_sample *s,
                   enum verdict verdict)
 {
 	struct pvc_line next;
 
+	pvc_raise(&b->floor[a->id], pvc_line_floor(b, a->id, &a->old));
 	pvc_discipline_begin(s, pvc_rate_of(b, s->x2), &next);
 	/* Once for each base, however many threads have measured from it. */
 	if (pvc_line_put(b, a->id, a->current, &next) && verdict == MISPROVED &&

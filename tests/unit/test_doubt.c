@@ -466,6 +466,37 @@ static void ahead_when_back(void **state)
 	assert_int_equal(atomic_load(&core.count_of.given_up), 1);
 }
 
+static int64_t frozen;
+
+static long frozen_kernel(long id, struct pvc_timespec *ts)
+{
+	if (id != CLOCK_BOOTTIME)
+		return sim_kernel(id, ts);
+	ts->sec = frozen / (int64_t)SEC;
+	ts->nsec = frozen % (int64_t)SEC;
+	return 0;
+}
+
+/* A clock that nobody read until the page was back has told what its last line told. */
+static void told_before(void **state)
+{
+	uint64_t ns;
+	unsigned i, k;
+	(void)state;
+
+	for (i = 0; i < modes_here(); i++) {
+		begin(modes[i]);
+		for (k = 0; k < 1000; k++)
+			ns = now(CLOCK_BOOTTIME);
+		give_up();
+		sim_put_all(&page, &entry);
+		comes_back(modes[i] == PVC_MODE_PERCPU ? PVC_MODE_PERCPU : PVC_MODE_STABLE);
+		frozen = (int64_t)ns - 100;
+		core.kernel.clock_gettime = frozen_kernel;
+		assert_in_range(now(CLOCK_BOOTTIME), ns, ns + SEC);
+	}
+}
+
 /* Taken out for another page while it was doubted. */
 static void replaced_while_doubted(void **state)
 {
@@ -536,6 +567,7 @@ int main(void)
 		cmocka_unit_test(violated),
 		cmocka_unit_test(not_taken_back),
 		cmocka_unit_test(ahead_when_back),
+		cmocka_unit_test(told_before),
 		cmocka_unit_test(replaced_while_doubted),
 		cmocka_unit_test(in_turn_under_threads),
 	};
