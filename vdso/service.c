@@ -43,8 +43,11 @@ static void carry_on(struct pvc_core *b, enum pvc_mode mode, const struct pvc_re
 		atomic_store(&b->last, 0);
 	else if (ns + PVC_NS_SKEW < last)
 		bias = most + PVC_NS_SKEW < last ? last - most : 0;
-	/* However far above: it has been proved. */
-	else if (last)
+	/*
+	 * However far above: it has been proved. Per CPU, where that is by another CPU's TSC,
+	 * only if the clamp would else refuse it.
+	 */
+	else if (last && (mode != PVC_MODE_PERCPU || (ns - last) >> PVC_LEAP))
 		pvc_raise(&b->last, ns);
 	atomic_store(&b->bias, bias);
 	for (i = 0; i < PVCLOCK_PAGE_SLOTS; i++)
