@@ -42,6 +42,22 @@ static void absurd_percpu(void **state)
 	}
 }
 
+/* Told by absurd parameters before mode stable was left: nothing goes on from there. */
+static void absurd_was_told(void **state)
+{
+	uint64_t ns;
+
+	(void)state;
+	if (!sim_has_rdtscp("mode percpu"))
+		return;
+	attach(PVC_MODE_PERCPU);
+	hyper();
+	atomic_store(&core.last, 1ull << 62);
+	assert_false(sim_now(&core, &ns));
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_KERNEL);
+	assert_int_equal(atomic_load(&core.reason), PVC_WHY_NONSENSE);
+}
+
 /* Up, and back, and up: each bridge adds to what was there. */
 static void adds_up(enum pvc_mode mode)
 {
@@ -114,9 +130,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 
-		cmocka_unit_test(absurd_percpu),
-		cmocka_unit_test(bridges_add_up),
-		cmocka_unit_test(rate_runs_away),
+		cmocka_unit_test(absurd_percpu),     cmocka_unit_test(absurd_was_told),
+		cmocka_unit_test(bridges_add_up),    cmocka_unit_test(rate_runs_away),
 		cmocka_unit_test(nonsense_at_start),
 	};
 
