@@ -267,7 +267,7 @@ struct pvclock_event {
  * becomes the last one's number, *lost how many in between are not to be had any more
  * (the last 32 are kept). Looks at every entry first, so what has happened is there; at
  * this machine's in mode percpu only at that of its own CPU, whose TSC it is for.
- * A step or a pause that each vCPU's entry shows is one event.
+ * A step or a pause that each vCPU's entry shows is one event, whenever that vCPU runs.
  * Returns how many were stored, 0 to count.
  * Errors: -EFAULT after, lost or events is NULL (events may be if count is 0).
  * Cost: under a microsecond; of a foreign page in mode percpu some 30 ns for each entry.
@@ -421,7 +421,8 @@ int pvclock_generation_h(int handle, uint64_t *generation);
  * As pvclock_now_h by one vCPU's entry, of a foreign page; or of any page in mode stable,
  * where all entries say the same. It is clamped among all that read through the handle.
  * Errors: those of pvclock_now_h; -ENOENT there is no such entry, or it is this machine's
- *   and speaks for its own CPU only.
+ *   and speaks for its own CPU only; -EAGAIN also while it is this machine's and of before
+ *   a change that its vCPU has not been told of, because it has not run since.
  */
 int pvclock_now_entry_h(int handle, uint32_t entry, uint64_t *ns);
 

@@ -189,7 +189,7 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 	struct pvc_event e;
 	uint64_t current, last, raw;
 	uint32_t entry;
-	bool changed;
+	bool changed, mine;
 
 	if (!pvc_now_end(b, PVC_NOW_ENDED, &old, &current, &next.floor) || !is_stable_mode(b))
 		return false;
@@ -203,6 +203,10 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 	/* With a TSC after that of the reach, whatever came in between. */
 	now.tsc = pvc_tsc_and_entry(b, &entry);
 	raw = pvc_reading_ns(&now);
+	mine = b->foreign || entry == r->cpu;
+	/* Moved to another CPU since: see is_newer. */
+	if (changed && !mine)
+		return false;
 	/* Rewritten since it was read: that does not go with this TSC, nor back to what was. */
 	if (pvc_entry_version(&b->entry[r->cpu]) != r->version)
 		return false;
@@ -215,7 +219,7 @@ static bool take_values(struct pvc_core *b, const struct pvc_reading *r)
 		uint64_t by = next.floor - raw - next.bias;
 
 		/* A TSC that has gone back on another CPU, whose entry tells of it. */
-		if (!changed && entry != r->cpu && !b->foreign)
+		if (!mine)
 			return false;
 		if (!changed)
 			pvc_change_bridge(b, &b->bias, &now, next.bias, next.floor);
@@ -261,13 +265,31 @@ static bool is_same(const struct pvc_reading *now, const struct pvc_reading *r, 
 	return (was > is ? was - is : is - was) <= (first ? PVC_NS_AGREE : NS_ROUNDED);
 }
 
-bool pvc_change_look(struct pvc_core *b, uint32_t entry)
+/*
+ * Where an entry says something else than those in service: is it what followed? A vCPU
+ * that has not run since a change has an entry of before it. One that runs has been told,
+ * so of this machine's page it is for who is on the entry's CPU to say; and he finds what
+ * is in service first, and then that he is there. Of a foreign page it is what the entry
+ * says now that had those in service, or what is of a later TSC.
+ */
+static bool is_newer(struct pvc_core *b, const struct pvc_now *now, const struct pvc_reading *r)
+{
+	uint32_t entry;
+
+	if (b->foreign)
+		return r->cpu == now->r.cpu || r->tsc_timestamp >= now->r.tsc_timestamp;
+	pvc_tsc_and_entry(b, &entry);
+	return entry == r->cpu;
+}
+
+/* *by: the entry to go on by; another one where this is older than what has ended. */
+static bool look(struct pvc_core *b, uint32_t entry, uint32_t *by)
 {
 	struct pvc_reading r;
 	enum pvc_read status = pvc_read_stable(&b->entry[entry], (enum pvc_order)b->order, &r);
 	struct pvc_now now;
 	uint64_t current;
-	bool first;
+	bool first, same, older;
 
 	if (status == PVC_BUSY) {
 		pvc_doubt_busy(b);
@@ -295,10 +317,26 @@ bool pvc_change_look(struct pvc_core *b, uint32_t entry)
 		pvc_edge_leave(b, &r);
 		return true;
 	}
-	if ((now.ended || !is_same(&now.r, &r, first)) && !take_values(b, &r))
+	same = is_same(&now.r, &r, first);
+	older = !same && pvc_latch_slot(current) && !is_newer(b, &now, &r);
+	if (older && !b->foreign)
+		return true;
+	if (older && now.ended) {
+		*by = now.r.cpu;
+		return true;
+	}
+	if (!older && (now.ended || !same) && !take_values(b, &r))
 		return true;
 	rate_follows(b);
 	/* Last, and release: whoever sees it sees what was ended before it. */
 	atomic_store_explicit(&b->seen[entry], r.version, memory_order_release);
 	return true;
+}
+
+bool pvc_change_look(struct pvc_core *b, uint32_t entry)
+{
+	uint32_t by = entry;
+	bool can = look(b, entry, &by);
+
+	return by == entry ? can : look(b, by, &by);
 }

@@ -14,7 +14,9 @@ bool pvc_now_put(struct pvc_core *b, uint64_t current, const struct pvc_now *now
 		return false;
 	atomic_store_explicit(&s->tsc_timestamp, now->r.tsc_timestamp, memory_order_relaxed);
 	atomic_store_explicit(&s->system_time, now->r.system_time, memory_order_relaxed);
-	atomic_store_explicit(&s->mul_shift, (uint64_t)(uint8_t)now->r.shift << 32 | now->r.mul,
+	atomic_store_explicit(&s->mul_shift,
+	                      (uint64_t)now->r.cpu << 40 | (uint64_t)(uint8_t)now->r.shift << 32 |
+	                              now->r.mul,
 	                      memory_order_relaxed);
 	atomic_store_explicit(&s->floor, now->floor, memory_order_relaxed);
 	atomic_store_explicit(&s->bias, now->bias, memory_order_relaxed);

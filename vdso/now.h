@@ -22,7 +22,7 @@ pvc_inline uint64_t pvc_now_left(uint64_t mode_and_era)
 }
 
 struct pvc_now {
-	struct pvc_reading r; /* tsc_timestamp, system_time, mul, shift */
+	struct pvc_reading r; /* tsc_timestamp, system_time, mul, shift; cpu: whose entry's */
 	uint64_t floor;       /* ns: what the parameters before these had reached */
 	uint64_t bias;        /* ns: added, to bridge restarts */
 	uint64_t ended;       /* PVC_NOW_LIVE, PVC_NOW_ENDED, pvc_now_left() */
@@ -38,6 +38,7 @@ pvc_inline void pvc_now_load(struct pvc_core *b, uint64_t current, struct pvc_no
 	now->r.system_time = atomic_load_explicit(&s->system_time, memory_order_relaxed);
 	now->r.mul = (uint32_t)mul_shift;
 	now->r.shift = (int8_t)(mul_shift >> 32);
+	now->r.cpu = (uint32_t)(mul_shift >> 40);
 	now->floor = atomic_load_explicit(&s->floor, memory_order_relaxed);
 	now->bias = atomic_load_explicit(&s->bias, memory_order_relaxed);
 	now->ended = atomic_load_explicit(&s->ended, memory_order_relaxed);

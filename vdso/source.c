@@ -115,12 +115,18 @@ bool pvc_source_now(struct pvc_core *b, uint64_t *ns, uint64_t *own)
 	return pvc_is_live(mode) && stable_now(b, ns, own);
 }
 
-/* While entries are stable any of them is as good: this one's version is looked at. */
+/*
+ * While entries are stable any of them is as good: this one's version is looked at. After
+ * ours, for by that it is known whether what this one says has come or is of before.
+ */
 static enum pvc_read stable_now_of(struct pvc_core *b, uint32_t entry, uint64_t *ns)
 {
 	uint64_t current = pvc_latch_begin(&b->now_current), own;
 	uint32_t mine;
 
+	pvc_tsc_and_entry(b, &mine);
+	if (!pvc_witness(b, mine))
+		return pvc_change_look(b, mine) ? PVC_UNSTABLE : PVC_BUSY;
 	if (!pvc_witness(b, entry))
 		return pvc_change_look(b, entry) ? PVC_UNSTABLE : PVC_BUSY;
 	if (!stable_try(b, ns, &own, &mine))
@@ -175,14 +181,14 @@ static void look_at_record(struct pvc_core *b, enum pvc_read status, const struc
 }
 
 /* Where entries speak for each other. A change takes some passes: end, and begin anew. */
-static void look_at_stable(struct pvc_core *b, unsigned entry)
+static void look_at_stable(struct pvc_core *b, unsigned entry, unsigned most)
 {
 	struct pvc_reading r;
 	unsigned tries;
 
 	if (atomic_load(&b->stopped) && pvc_read_entry(b, entry, &r) != PVC_BUSY)
 		pvc_change_flags(b, &r);
-	for (tries = 0; tries < SOURCE_TRIES && !pvc_witness(b, entry); tries++) {
+	for (tries = 0; tries < most && !pvc_witness(b, entry); tries++) {
 		uint32_t mode = atomic_load_explicit(&b->mode, memory_order_acquire);
 
 		if (!pvc_is_live(mode) || mode == PVC_MODE_PERCPU || !pvc_change_look(b, entry))
@@ -199,7 +205,7 @@ void pvc_source_look(struct pvc_core *b)
 	if (mode == PVC_MODE_PERCPU)
 		look_at_record(b, pvc_source_sample(b, &r), &r);
 	else if (pvc_is_live(mode))
-		look_at_stable(b, pvc_predicted_cpu(b) & atomic_load(&b->cpu_mask));
+		look_at_stable(b, pvc_predicted_cpu(b) & atomic_load(&b->cpu_mask), SOURCE_TRIES);
 }
 
 /*
@@ -289,7 +295,8 @@ void pvc_source_look_for_stable(struct pvc_core *b)
 
 void pvc_source_look_at_all(struct pvc_core *b)
 {
-	unsigned entry;
+	/* Of this machine's page it is for who is on another CPU to say more. */
+	unsigned entry, most = b->foreign ? SOURCE_TRIES : 1;
 	struct pvc_reading r;
 
 	pvc_source_look(b);
@@ -302,7 +309,7 @@ void pvc_source_look_at_all(struct pvc_core *b)
 		if (!pvc_is_live(mode))
 			return;
 		if (mode != PVC_MODE_PERCPU)
-			look_at_stable(b, entry);
+			look_at_stable(b, entry, most);
 		else if (b->foreign) /* this machine's are for their own CPU's TSC */
 			look_at_record(b, pvc_read_entry(b, entry, &r), &r);
 	}

@@ -255,6 +255,31 @@ static void look_at_all(void)
 	assert_int_equal(pvclock_events_h(handle, &from, NULL, 0, &lost), 0);
 }
 
+/* Each step as vCPUs find it that do not all run: some entries are of before it, or two before. */
+static void not_all_told(void **state)
+{
+	struct pvclock_event e[KEPT];
+	uint64_t lost, before;
+	unsigned i, told;
+	(void)state;
+
+	for (i = 0; i < 12; i++) {
+		told = i % 4;
+		before = after;
+		entry = moved(&entry, 50 * MS);
+		put_all(&page, &entry);
+		entry = moved(&entry, 50 * MS);
+		put(&page, told, &entry);
+		assert_in_range(pvclock_events_h(handle, &after, e, KEPT, &lost), 1, 2);
+		assert_in_range(after, before + 1, before + 2);
+		none();
+		goes_on(ns_by(&entry, tsc_now()));
+		put_all(&page, &entry);
+		none();
+		goes_on(ns_by(&entry, tsc_now()));
+	}
+}
+
 /* Cleared in one entry, then in all; set in all but one; in all, for 10 ms. */
 static void edges(void **state)
 {
@@ -373,7 +398,7 @@ int main(void)
 		TEST(stopped, mode_stable),        TEST(stopped, mode_percpu),
 		TEST(went_back, mode_percpu),      TEST(edges, mode_stable),
 		TEST(small_changes, mode_percpu),  TEST(more_than_kept, mode_stable),
-		TEST(more_than_kept, mode_percpu),
+		TEST(more_than_kept, mode_percpu), TEST(not_all_told, mode_stable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

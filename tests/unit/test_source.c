@@ -213,6 +213,88 @@ static void nonsense_in_entry_0(void **state)
 	sim_unpin();
 }
 
+/* A vCPU that has not run since a change has an entry of before it, whenever that is looked at. */
+static void of_before(void **state)
+{
+	struct sim_entry before;
+	unsigned other;
+	uint64_t ns, of;
+	(void)state;
+
+	if (!begin(PVC_MODE_STABLE))
+		return;
+	other = other_than_ours();
+	ns = hyper();
+	before = sim_moved(&entry, 0);
+	sim_put(&page, other, &before);
+	entry = sim_moved(&entry, 5 * SEC);
+	sim_put(&page, cpu, &entry);
+	ns += 5 * SEC;
+	assert_in_range(hyper(), ns, ns + 5 * SEC);
+	assert_int_equal(atomic_load(&core.events), 1);
+	pvc_source_look_at_all(&core);
+	assert_int_equal(pvc_source_now_of(&core, other, &of), PVC_BUSY);
+	assert_true(atomic_load(&core.seen[other]) != page.slot[other].info.version);
+	assert_in_range(hyper(), ns, ns + 5 * SEC);
+	assert_int_equal(atomic_load(&core.events), 1);
+	/* It runs. */
+	sim_put(&page, other, &entry);
+	assert_int_equal(pvc_source_now_of(&core, other, &of), PVC_OK);
+	assert_in_range(of, ns, ns + 5 * SEC);
+	assert_int_equal(atomic_load(&core.events), 1);
+	sim_unpin();
+}
+
+static bool is_seen(unsigned i)
+{
+	return atomic_load(&core.seen[i]) == page.slot[i].info.version;
+}
+
+/* None of another VM's vCPUs runs here: of two entries the later one is believed. */
+static void of_before_elsewhere(void **state)
+{
+	struct sim_entry before;
+	struct pvc_now now;
+	unsigned other;
+	uint64_t ns, of, current;
+	(void)state;
+
+	if (!begin(PVC_MODE_STABLE))
+		return;
+	core.foreign = 1;
+	other = other_than_ours();
+	ns = hyper();
+	before = sim_moved(&entry, 0);
+	sim_put(&page, other, &before);
+	entry = sim_moved(&entry, 5 * SEC);
+	sim_put(&page, cpu, &entry);
+	ns += 5 * SEC;
+	assert_in_range(hyper(), ns, ns + 5 * SEC);
+	pvc_source_look_at_all(&core);
+	assert_true(is_seen(other));
+	assert_in_range(hyper(), ns, ns + 5 * SEC);
+	assert_int_equal(atomic_load(&core.events), 1);
+	/* That one is told of the next, and ours only of what went before. */
+	before = sim_moved(&entry, 0);
+	entry = sim_moved(&entry, 5 * SEC);
+	ns += 5 * SEC;
+	sim_put(&page, other, &entry);
+	sim_put(&page, cpu, &before);
+	assert_int_equal(pvc_source_now_of(&core, other, &of), PVC_OK);
+	assert_int_equal(atomic_load(&core.events), 2);
+	assert_true(is_seen(cpu));
+	/* Somebody has ended them, and ours is all that is looked at. */
+	assert_false(pvc_now_end(&core, PVC_NOW_ENDED, &now, &current, &of));
+	assert_in_range(hyper(), ns, ns + 5 * SEC);
+	assert_int_equal(atomic_load(&core.events), 2);
+	/* What those in service are of is believed, whatever TSC it is of. */
+	entry.tsc_timestamp -= SEC;
+	sim_put(&page, other, &entry);
+	pvc_source_look_at_all(&core);
+	assert_int_equal(atomic_load(&core.events), 3);
+	sim_unpin();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +302,7 @@ int main(void)
 		cmocka_unit_test(stopped_and_busy),    cmocka_unit_test(no_longer_stopped),
 		cmocka_unit_test(beyond_the_entries),  cmocka_unit_test(nonsense_in_one),
 		cmocka_unit_test(nonsense_in_entry_0), cmocka_unit_test(without_rseq),
+		cmocka_unit_test(of_before),           cmocka_unit_test(of_before_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

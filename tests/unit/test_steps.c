@@ -224,6 +224,8 @@ static void step_of_other(void)
 	struct sim_entry e = sim_moved(&entry, 1000 * SEC);
 
 	sim_put(&page, other, &e);
+	/* Who runs there is told, too. */
+	sim_put(&page, cpu, &e);
 }
 
 /* By what was there before, or by what is there now. */
@@ -241,6 +243,50 @@ static void of_one_time(void)
 	assert_int_equal(atomic_load(&core.mode), PVC_MODE_STABLE);
 	ns_before = ns_of;
 	assert_true(hyper() >= ns_before);
+}
+
+/* Ours has stepped, and nobody has looked; that of the CPU to come is of before. */
+static void begin_told(void)
+{
+	attach(PVC_MODE_STABLE);
+	ns_before = hyper() + 1000 * SEC;
+	entry = sim_moved(&entry, 1000 * SEC);
+	sim_put(&page, cpu, &entry);
+}
+
+static void look_twice(void)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		pvc_change_look(&core, cpu);
+}
+
+static void move_away(void)
+{
+	assert_true(sim_pin(other));
+}
+
+static void told_once(void)
+{
+	assert_true(sim_pin(cpu));
+	assert_in_range(hyper(), ns_before, ns_before + 100 * SEC);
+	assert_int_equal(atomic_load(&core.events), 1);
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_STABLE);
+}
+
+/* In the middle of it the thread is moved to another CPU: what it has read says nothing there. */
+static void moved_away(void **state)
+{
+	(void)state;
+	if (!begin())
+		return;
+	other = cpu ? 0 : 1;
+	if (sim_can_pin(other))
+		step_sweep(PLACES, begin_told, look_twice, move_away, told_once);
+	else
+		printf("SKIP: moved_away: CPU %u is not to be had\n", other);
+	sim_unpin();
 }
 
 /* The entry that is asked for steps while it is read. */
@@ -289,13 +335,10 @@ static void parameters_are_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_clock_goes_on),
-		cmocka_unit_test(values_wait_for_clocks),
-		cmocka_unit_test(bridged_by_others),
-		cmocka_unit_test(void_all_the_same),
-		cmocka_unit_test(disruption),
-		cmocka_unit_test(other_steps),
-		cmocka_unit_test(parameters_are_replaced),
+		cmocka_unit_test(one_clock_goes_on), cmocka_unit_test(values_wait_for_clocks),
+		cmocka_unit_test(bridged_by_others), cmocka_unit_test(void_all_the_same),
+		cmocka_unit_test(disruption),        cmocka_unit_test(moved_away),
+		cmocka_unit_test(other_steps),       cmocka_unit_test(parameters_are_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
