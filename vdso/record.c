@@ -25,6 +25,9 @@
 #define NS_NOTE 10000ll
 #define PPB_NOTE 1000ll
 
+/* For so long nobody may have asked, while another entry's bias is still taken for this one's. */
+#define NS_UNASKED 10000000000ull
+
 static struct pvc_record *record_of(struct pvc_core *b, unsigned entry)
 {
 	return b->record_of[entry] ? b->record_of[entry] : &b->record[entry];
@@ -236,6 +239,25 @@ bool pvc_record_look(struct pvc_core *b, const struct pvc_reading *seen)
 	return is_recorded(b, &r);
 }
 
+/*
+ * Where an entry goes on that is at ns, and far below last. What has set it back may have
+ * done so to others, and who has read one of them has found by how much: by the same this
+ * one is where time is now, and last only where it was when somebody last asked.
+ */
+static uint64_t goes_on_at(struct pvc_core *b, uint64_t ns, uint64_t last)
+{
+	uint64_t to = UINT64_MAX;
+	unsigned i;
+
+	for (i = 0; i < b->count; i++) {
+		uint64_t at = ns + atomic_load(&b->own[i].bias);
+
+		if (at + PVC_NS_SKEW >= last && at < last + NS_UNASKED && at < to)
+			to = at;
+	}
+	return to == UINT64_MAX ? last : to;
+}
+
 void pvc_record_bridge(struct pvc_core *b, unsigned entry, uint64_t last)
 {
 	struct pvc_record *rec = record_of(b, entry);
@@ -260,7 +282,8 @@ void pvc_record_bridge(struct pvc_core *b, unsigned entry, uint64_t last)
 		if (holds && below && b->thread_last)
 			pvc_raise(&b->last, last);
 		if (holds && below)
-			pvc_change_bridge(b, &b->own[entry].bias, &r, bias, last);
+			pvc_change_bridge(b, &b->own[entry].bias, &r, bias,
+			                  goes_on_at(b, pvc_reading_ns(&r), last));
 	}
 	release(rec, mine, mine == stamp + STAMP_WRITING ? stamp : 0);
 }

@@ -137,6 +137,59 @@ static void left_meanwhile(void **state)
 	sim_unpin();
 }
 
+/*
+ * All have started lower, and some have been bridged: another goes on by the same as they
+ * do, and has not lost the time since somebody last asked.
+ */
+static void bridged_as_others(void **state)
+{
+	unsigned i, n[3];
+	uint64_t ns, by;
+	(void)state;
+
+	if (!begin())
+		return;
+	for (i = 0; i < 3; i++)
+		n[i] = (cpu + 1 + i) % PVCLOCK_PAGE_SLOTS;
+	ns = hyper();
+	by = 1000 * SEC + 70000000;
+	/* Of a start before that one; of this one, and a little further on; far ahead. */
+	atomic_store(&core.own[n[0]].bias, 500 * SEC);
+	atomic_store(&core.own[n[1]].bias, by + SEC);
+	atomic_store(&core.own[n[2]].bias, by);
+	atomic_store(&core.own[(cpu + 4) % PVCLOCK_PAGE_SLOTS].bias, 2000 * SEC);
+	pvc_record_bridge(&core, cpu, ns + 1000 * SEC);
+	assert_true(atomic_load(&core.own[cpu].bias) == by);
+	assert_in_range(hyper(), ns + by, ns + by + SEC);
+	sim_unpin();
+}
+
+/* The same as it is: on one CPU, then for a while nothing, then on another. */
+static void unasked_for_a_while(void **state)
+{
+	unsigned cpus[PVCLOCK_PAGE_SLOTS];
+	uint64_t ns, until;
+	(void)state;
+
+	if (sim_cpus(cpus) < 2) {
+		printf("SKIP: unasked_for_a_while: there is one CPU\n");
+		return;
+	}
+	if (!begin())
+		return;
+	hyper();
+	entry = sim_moved(&entry, -1000 * SEC);
+	sim_put_all(&page, &entry);
+	ns = hyper();
+	until = sim_kernel_ns(CLOCK_MONOTONIC) + 20000000;
+	while (sim_kernel_ns(CLOCK_MONOTONIC) < until)
+		;
+	assert_true(sim_pin(cpus[1]));
+	assert_true(hyper() >= ns + 20000000 - 1000);
+	assert_true(atomic_load(&core.own[cpus[0]].bias) == atomic_load(&core.own[cpus[1]].bias));
+	sim_unpin();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +197,8 @@ int main(void)
 		cmocka_unit_test(taken_over_in_vain),
 		cmocka_unit_test(taken_over_by_a_bridge),
 		cmocka_unit_test(left_meanwhile),
+		cmocka_unit_test(unasked_for_a_while),
+		cmocka_unit_test(bridged_as_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
