@@ -307,7 +307,7 @@ struct pvc_core {
 	_Atomic uint32_t broken;      /* intervals in a row that did not hold */
 	uint32_t may_return;          /* if it is given up, it is looked at again */
 	_Atomic uint32_t wait;        /* 2^wait ticks until then; 0: never */
-	_Atomic uint32_t looking;     /* somebody is */
+	_Atomic uint64_t looking;     /* the thread that is, or 0 */
 	_Atomic uint64_t looked_at;   /* the TSC when somebody last was, or gave it up */
 	_Atomic uint32_t generation;  /* moves with every change of the source */
 	_Atomic uint64_t edge_ns; /* hypervisor ns since when all have STABLE, or PVC_EDGE_NONE */
@@ -463,6 +463,7 @@ PVC_INTERNAL void pvc_doubt_interval(struct pvc_core *b, bool held);
 /* The page has just been given up. */
 PVC_INTERNAL void pvc_doubt_begin(struct pvc_core *b);
 PVC_INTERNAL void pvc_doubt_look(struct pvc_core *b);
+PVC_INTERNAL void pvc_doubt_forked(struct pvc_core *b);
 
 /* The kernel has answered. Was the page given up, and is it time to look at it again? */
 pvc_inline void pvc_doubt_remember(struct pvc_core *b)

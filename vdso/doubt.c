@@ -16,8 +16,9 @@
  * Without the stage between, a thread with an answer of the kernel in its hands could
  * next be told less, by a line that is some ns behind the kernel.
  *
- * One looks at a time. Who is looking and does not come back (fork, a killed thread)
- * leaves it at that: the kernel answers for ever, which is right.
+ * One looks at a time. Who is looking and does not come back (a killed thread) leaves it
+ * at that: the kernel answers for ever, which is right. In the child of a fork it is known
+ * that nobody does but the thread that forked.
  */
 #include "now.h"
 
@@ -169,13 +170,30 @@ static bool is_time(struct pvc_core *b, uint32_t wait)
 	return since >= 1ll << wait;
 }
 
+/* Where its thread-local data are; without a registered rseq there may be none. */
+static uint64_t this_thread(struct pvc_core *b)
+{
+	uint64_t fs = 1;
+
+	if (b->rseq_cpu)
+		__asm__ volatile("movq %%fs:0, %0" : "=r"(fs));
+	return fs;
+}
+
+void pvc_doubt_forked(struct pvc_core *b)
+{
+	/* It may be we, in a signal handler in the middle of it. */
+	if (atomic_load(&b->looking) != this_thread(b))
+		atomic_store(&b->looking, 0);
+}
+
 void pvc_doubt_look(struct pvc_core *b)
 {
-	uint64_t before = atomic_load(&b->mode_and_era);
+	uint64_t before = atomic_load(&b->mode_and_era), nobody = 0;
 	enum pvc_mode mode = pvc_mode_of(before);
 
 	if ((mode != PVC_MODE_KERNEL && mode != PVC_MODE_DOUBTED) ||
-	    atomic_exchange(&b->looking, 1))
+	    !atomic_compare_exchange_strong(&b->looking, &nobody, this_thread(b)))
 		return;
 	/* Somebody who looked before us has moved it on, and the time of the next look. */
 	if (atomic_load(&b->mode_and_era) == before &&

@@ -235,6 +235,7 @@ void pvc_clocks_forked(struct pvc_core *b)
 {
 	/* Whoever was in setns is not here. */
 	atomic_store(&b->moving, 0);
+	pvc_doubt_forked(b);
 	pvc_exact_entered(b);
 }
 

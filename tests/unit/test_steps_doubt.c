@@ -154,6 +154,53 @@ static void stopped_at_first(void **state)
 		at_first(30, in_service, stop, stop, stopped_once);
 }
 
+/* Somewhere in thread-local data: it is the thread that is told by where they are. */
+static void known_by_thread(void)
+{
+	found_good_once();
+	core.rseq_cpu = 8;
+}
+
+static void fork_and_look(void)
+{
+	pvc_clocks_forked(&core);
+	look();
+}
+
+static void nobody_is_looking(void)
+{
+	assert_int_equal(atomic_load(&core.looking), 0);
+	goes_on();
+}
+
+/* By a signal handler: in the child this thread goes on looking, and is the only one. */
+static void forked_meanwhile(void **state)
+{
+	(void)state;
+	if (possible())
+		step_sweep(60, known_by_thread, look, fork_and_look, nobody_is_looking);
+}
+
+/* Another thread was looking, and is not there in the child. */
+static void forked_while_another_looks(void **state)
+{
+	(void)state;
+	if (!possible())
+		return;
+	known_by_thread();
+	atomic_store(&core.looking, (uint64_t)(uintptr_t)&core);
+	look();
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_DOUBTED);
+	fork_and_look();
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_STABLE);
+	nobody_is_looking();
+	/* Where threads are not told apart, it may be we. */
+	found_good_once();
+	atomic_store(&core.looking, 1);
+	fork_and_look();
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_DOUBTED);
+}
+
 static void calm(void)
 {
 	/* Somewhere: nobody looks there. */
@@ -172,10 +219,15 @@ static void late_to_be_fast(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_again),         cmocka_unit_test(given_up_by_two),
-		cmocka_unit_test(given_up_at_once),  cmocka_unit_test(replaced_meanwhile),
-		cmocka_unit_test(replaced_at_first), cmocka_unit_test(stopped_at_first),
+		cmocka_unit_test(bad_again),
+		cmocka_unit_test(given_up_by_two),
+		cmocka_unit_test(given_up_at_once),
+		cmocka_unit_test(replaced_meanwhile),
+		cmocka_unit_test(replaced_at_first),
+		cmocka_unit_test(stopped_at_first),
 		cmocka_unit_test(late_to_be_fast),
+		cmocka_unit_test(forked_meanwhile),
+		cmocka_unit_test(forked_while_another_looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
