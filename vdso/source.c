@@ -129,8 +129,10 @@ static enum pvc_read stable_now_of(struct pvc_core *b, uint32_t entry, uint64_t 
 		return pvc_change_look(b, mine) ? PVC_UNSTABLE : PVC_BUSY;
 	if (!pvc_witness(b, entry))
 		return pvc_change_look(b, entry) ? PVC_UNSTABLE : PVC_BUSY;
-	if (!stable_try(b, ns, &own, &mine))
-		return look_again(b, mine) ? PVC_UNSTABLE : PVC_BUSY;
+	if (!stable_try(b, ns, &own, &mine)) {
+		look_again(b, mine);
+		return PVC_UNSTABLE;
+	}
 	return pvc_witness(b, entry) && pvc_latch_valid(&b->now_current, current) ? PVC_OK
 	                                                                          : PVC_UNSTABLE;
 }

@@ -113,6 +113,56 @@ static void steps(void **state)
 	end();
 }
 
+/*
+ * Each step as it is where vCPUs are halted: one has been told, the other has an entry of
+ * before it, or of before two. By a handle of mode stable, and by one that reads each entry.
+ */
+static void told_one_by_one(bool stable)
+{
+	struct pvclock_options options;
+	unsigned i, told;
+	uint64_t was;
+
+	if (!begin("entries of before a step"))
+		skip();
+	if (stable) {
+		options = lab_options(&vm);
+		options.tsc_offsets = NULL;
+		assert_int_equal(pvclock_replace(handle, &options), 0);
+		assert_int_equal(lab_status(handle).mode, PVCLOCK_MODE_STABLE);
+		look();
+	}
+	for (i = 0; i < 40; i++) {
+		told = i & 1;
+		was = lab_now(handle);
+		lab_set_clock(&vm, lab_clock(&vm).clock + 50 * SEC);
+		if (stable && i & 2) {
+			lab_run_all(&vm);
+			lab_set_clock(&vm, lab_clock(&vm).clock + 50 * SEC);
+		}
+		lab_run(&vm, told);
+		assert_in_range(look(), 1, stable && i & 2 ? 2 : 1);
+		assert_int_equal(look(), 0);
+		assert_true(lab_now(handle) >= was + 50 * SEC);
+		lab_run_all(&vm);
+		assert_int_equal(look(), 0);
+		lab_goes_on(&vm, handle);
+	}
+	end();
+}
+
+static void told_one_by_one_stable(void **state)
+{
+	(void)state;
+	told_one_by_one(true);
+}
+
+static void told_one_by_one_percpu(void **state)
+{
+	(void)state;
+	told_one_by_one(false);
+}
+
 static void pause_once(void)
 {
 	uint64_t generation = lab_generation(handle), was = lab_now(handle);
@@ -251,9 +301,13 @@ static void stability(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(steps),     cmocka_unit_test(pauses),
-		cmocka_unit_test(yanks),     cmocka_unit_test(version_alone),
+		cmocka_unit_test(steps),
+		cmocka_unit_test(pauses),
+		cmocka_unit_test(yanks),
+		cmocka_unit_test(version_alone),
 		cmocka_unit_test(stability),
+		cmocka_unit_test(told_one_by_one_stable),
+		cmocka_unit_test(told_one_by_one_percpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
