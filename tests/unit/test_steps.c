@@ -289,6 +289,40 @@ static void moved_away(void **state)
 	sim_unpin();
 }
 
+/* Where it comes to, another step has been told of already, and ours is of before that one. */
+static void move_to_the_next(void)
+{
+	unsigned i;
+
+	move_away();
+	entry = sim_moved(&entry, 1000 * SEC);
+	sim_put(&page, other, &entry);
+	for (i = 0; i < 3; i++)
+		pvc_change_look(&core, other);
+}
+
+static void not_told_of_the_first(void)
+{
+	assert_true(sim_pin(other));
+	assert_in_range(hyper(), ns_before + 1000 * SEC, ns_before + 1100 * SEC);
+	assert_in_range(atomic_load(&core.events), 1, 2);
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_STABLE);
+	assert_true(sim_pin(cpu));
+}
+
+static void moved_past_a_step(void **state)
+{
+	(void)state;
+	if (!begin())
+		return;
+	other = cpu ? 0 : 1;
+	if (sim_can_pin(other))
+		step_sweep(PLACES, begin_told, look_twice, move_to_the_next, not_told_of_the_first);
+	else
+		printf("SKIP: moved_past_a_step: CPU %u is not to be had\n", other);
+	sim_unpin();
+}
+
 /* The entry that is asked for steps while it is read. */
 static void other_steps(void **state)
 {
@@ -335,10 +369,15 @@ static void parameters_are_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_clock_goes_on), cmocka_unit_test(values_wait_for_clocks),
-		cmocka_unit_test(bridged_by_others), cmocka_unit_test(void_all_the_same),
-		cmocka_unit_test(disruption),        cmocka_unit_test(moved_away),
-		cmocka_unit_test(other_steps),       cmocka_unit_test(parameters_are_replaced),
+		cmocka_unit_test(one_clock_goes_on),
+		cmocka_unit_test(values_wait_for_clocks),
+		cmocka_unit_test(bridged_by_others),
+		cmocka_unit_test(void_all_the_same),
+		cmocka_unit_test(disruption),
+		cmocka_unit_test(moved_away),
+		cmocka_unit_test(moved_past_a_step),
+		cmocka_unit_test(other_steps),
+		cmocka_unit_test(parameters_are_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
