@@ -270,16 +270,18 @@ static bool is_same(const struct pvc_reading *now, const struct pvc_reading *r, 
  * that has not run since a change has an entry of before it. One that runs has been told,
  * so of this machine's page it is for who is on the entry's CPU to say; and he finds what
  * is in service first, and then that he is there. Of a foreign page it is what the entry
- * says now that had those in service, or what is of a later TSC.
+ * says now that had those in service, or what is of a later TSC; but of one to come nothing
+ * can be that makes sense.
  */
 static bool is_newer(struct pvc_core *b, const struct pvc_now *now, const struct pvc_reading *r)
 {
 	uint32_t entry;
+	uint64_t tsc = pvc_tsc_and_entry(b, &entry);
 
-	if (b->foreign)
-		return r->cpu == now->r.cpu || r->tsc_timestamp >= now->r.tsc_timestamp;
-	pvc_tsc_and_entry(b, &entry);
-	return entry == r->cpu;
+	if (!b->foreign)
+		return entry == r->cpu;
+	return r->cpu == now->r.cpu || r->tsc_timestamp >= now->r.tsc_timestamp ||
+	       now->r.tsc_timestamp > tsc;
 }
 
 /* *by: the entry to go on by; another one where this is older than what has ended. */
@@ -321,7 +323,8 @@ static bool look(struct pvc_core *b, uint32_t entry, uint32_t *by)
 	older = !same && pvc_latch_slot(current) && !is_newer(b, &now, &r);
 	if (older && !b->foreign)
 		return true;
-	if (older && now.ended) {
+	/* Nor are those in service the newest any more, where their entry is another. */
+	if (older && (now.ended || !pvc_witness(b, now.r.cpu))) {
 		*by = now.r.cpu;
 		return true;
 	}

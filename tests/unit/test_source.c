@@ -292,6 +292,22 @@ static void of_before_elsewhere(void **state)
 	sim_put(&page, other, &entry);
 	pvc_source_look_at_all(&core);
 	assert_int_equal(atomic_load(&core.events), 3);
+	/* Also where ours is looked at, of before or not: theirs has been rewritten. */
+	sim_put(&page, cpu, &before);
+	entry.tsc_timestamp -= SEC;
+	sim_put(&page, other, &entry);
+	hyper();
+	assert_int_equal(atomic_load(&core.events), 4);
+	/* Of a TSC to come: ours is believed, whatever it is of. */
+	entry.tsc_timestamp += 1000000 * SEC;
+	sim_put(&page, other, &entry);
+	pvc_source_look_at_all(&core);
+	before = sim_moved(&before, 0);
+	sim_put(&page, cpu, &before);
+	hyper();
+	pvc_now_load(&core, atomic_load(&core.now_current), &now);
+	assert_int_equal(now.r.cpu, cpu);
+	assert_true(now.r.tsc_timestamp == before.tsc_timestamp);
 	sim_unpin();
 }
 
