@@ -293,11 +293,14 @@ static void of_before_elsewhere(void **state)
 	pvc_source_look_at_all(&core);
 	assert_int_equal(atomic_load(&core.events), 3);
 	/* Also where ours is looked at, of before or not: theirs has been rewritten. */
+	before.tsc_timestamp = entry.tsc_timestamp - SEC;
 	sim_put(&page, cpu, &before);
-	entry.tsc_timestamp -= SEC;
+	entry.tsc_timestamp -= SEC / 2;
 	sim_put(&page, other, &entry);
 	hyper();
 	assert_int_equal(atomic_load(&core.events), 4);
+	pvc_now_load(&core, atomic_load(&core.now_current), &now);
+	assert_int_equal(now.r.cpu, other);
 	/* Of a TSC to come: ours is believed, whatever it is of. */
 	entry.tsc_timestamp += 1000000 * SEC;
 	sim_put(&page, other, &entry);
