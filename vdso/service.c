@@ -143,11 +143,14 @@ static void raise_last_of_threads(struct pvc_core *b)
 {
 	struct pvc_reading r;
 	enum pvc_read status;
+	uint64_t told;
 
 	if (!b->thread_last || atomic_load(&b->mode) != PVC_MODE_PERCPU)
 		return;
-	/* Ours for certain: the entry may have been rewritten since, and be lower. */
-	pvc_raise(&b->last, atomic_load(b->thread_last()));
+	/* Ours is known: the entry may have been rewritten since, and be lower. */
+	told = atomic_load(b->thread_last());
+	if (!pvc_ns_absurd(told))
+		pvc_raise(&b->last, told);
 	status = pvc_source_sample(b, &r);
 	if ((status == PVC_OK || status == PVC_UNSTABLE) && !pvc_ns_absurd(pvc_reading_ns(&r)))
 		pvc_raise(&b->last,

@@ -128,10 +128,17 @@ static void threads_and_a_lower_entry(void **state)
 	apart(PVC_MODE_PERCPU);
 	ns = hyper();
 	entry = sim_moved(&entry, -10 * (int64_t)PVC_NS_SKEW);
+	/* However long this thread is kept from running. */
 	entry.tsc_timestamp += 1ull << 40;
 	sim_put_all(&page, &entry);
 	take_out();
-	assert_true(atomic_load(&core.last) >= ns);
+	assert_true(atomic_load(&core.last) == ns);
+	/* Not if it was told nonsense: nothing goes on from there. */
+	apart(PVC_MODE_PERCPU);
+	ns = hyper();
+	atomic_store(&told, 1ull << 62);
+	take_out();
+	assert_in_range(atomic_load(&core.last), ns, truth() + PVC_NS_SKEW);
 }
 
 /* What cannot be read, or is nonsense, says nothing more of what threads were told. */
