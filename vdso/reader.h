@@ -150,8 +150,9 @@ pvc_inline enum pvc_read pvc_read_own(pvc_entry *base, unsigned cpu, struct pvc_
  * ns at a TSC that RDTSCP has read on the entry's own CPU, where a version is known that
  * the entry had before, with fields that scale: while it still has it, they are those.
  * False otherwise, and for what is rare: TSCs below 1 GHz, which take a left shift, and
- * those behind tsc_timestamp. Few registers have to be saved for this: each field is used
- * when it is loaded.
+ * those behind tsc_timestamp. An entry that was wiped may have got the known version again:
+ * it does not scale. Few registers have to be saved for this: each field is used when it is
+ * loaded.
  */
 pvc_inline bool pvc_read_known(pvc_entry *e, uint64_t tsc, uint64_t known, uint64_t *ns)
 {
@@ -161,6 +162,8 @@ pvc_inline bool pvc_read_known(pvc_entry *e, uint64_t tsc, uint64_t known, uint6
 	if (pvc_unlikely(shift > 0 || (int64_t)since < 0))
 		return false;
 	scale = (uint64_t)e->info.tsc_to_system_mul << 32;
+	if (pvc_unlikely((int64_t)scale >= 0))
+		return false;
 	/* Masked as the instruction does it: before the version is found known, it may be any. */
 	since = pvc_mulhi(since >> (-shift & 63), scale);
 	*ns = e->info.system_time + since;

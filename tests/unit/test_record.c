@@ -190,6 +190,25 @@ static void unasked_for_a_while(void **state)
 	sim_unpin();
 }
 
+/* Wiped, and written until the version is the one that is remembered: it is no other's. */
+static void the_version_again(void **state)
+{
+	uint64_t ns, now;
+	(void)state;
+
+	if (!begin())
+		return;
+	ns = hyper();
+	hyper();
+	page.slot[cpu].info.tsc_to_system_mul = 0;
+	page.slot[cpu].info.system_time = 0x7364765f5f038427ull;
+	assert_false(sim_now(&core, &now));
+	assert_int_equal(atomic_load(&core.mode), PVC_MODE_PERCPU);
+	sim_put(&page, cpu, &entry);
+	assert_in_range(hyper(), ns, ns + 100 * SEC);
+	sim_unpin();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +216,7 @@ int main(void)
 		cmocka_unit_test(taken_over_in_vain),
 		cmocka_unit_test(taken_over_by_a_bridge),
 		cmocka_unit_test(left_meanwhile),
+		cmocka_unit_test(the_version_again),
 		cmocka_unit_test(unasked_for_a_while),
 		cmocka_unit_test(bridged_as_others),
 	};
